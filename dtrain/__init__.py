@@ -1,0 +1,94 @@
+"""dtrain: distributed data-parallel training of neural networks on CPUs.
+
+Names are loaded when they are first used, so that `import dtrain` costs nothing on a login node.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    # contracts: what a plugin writes
+    "Activation": "dtrain.contracts",
+    "ArrayRows": "dtrain.contracts",
+    "Callback": "dtrain.contracts",
+    "Dataset": "dtrain.contracts",
+    "Initializer": "dtrain.contracts",
+    "Layer": "dtrain.contracts",
+    "Loss": "dtrain.contracts",
+    "Metric": "dtrain.contracts",
+    "Optimizer": "dtrain.contracts",
+    "Regularizer": "dtrain.contracts",
+    "Rows": "dtrain.contracts",
+    "Run": "dtrain.contracts",
+    "Schedule": "dtrain.contracts",
+    "Subset": "dtrain.contracts",
+    "Transform": "dtrain.contracts",
+    "UpdateContext": "dtrain.contracts",
+    # what a part meets
+    "Context": "dtrain.engine",
+    "Maker": "dtrain.engine",
+    "Parameter": "dtrain.parameter",
+    "State": "dtrain.parameter",
+    "Stream": "dtrain.random",
+    "hookimpl": "dtrain.registry",
+    "Array": "dtrain.types",
+    "Backward": "dtrain.types",
+    "Shape": "dtrain.types",
+    # errors
+    "ConfigError": "dtrain.errors",
+    "DataError": "dtrain.errors",
+    "PluginError": "dtrain.errors",
+    "UserError": "dtrain.errors",
+    # running
+    "train": "dtrain.api",
+}
+
+__all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604
+
+if TYPE_CHECKING:
+    from dtrain.api import train as train
+    from dtrain.contracts import Activation as Activation
+    from dtrain.contracts import ArrayRows as ArrayRows
+    from dtrain.contracts import Callback as Callback
+    from dtrain.contracts import Dataset as Dataset
+    from dtrain.contracts import Initializer as Initializer
+    from dtrain.contracts import Layer as Layer
+    from dtrain.contracts import Loss as Loss
+    from dtrain.contracts import Metric as Metric
+    from dtrain.contracts import Optimizer as Optimizer
+    from dtrain.contracts import Regularizer as Regularizer
+    from dtrain.contracts import Rows as Rows
+    from dtrain.contracts import Run as Run
+    from dtrain.contracts import Schedule as Schedule
+    from dtrain.contracts import Subset as Subset
+    from dtrain.contracts import Transform as Transform
+    from dtrain.contracts import UpdateContext as UpdateContext
+    from dtrain.engine import Context as Context
+    from dtrain.engine import Maker as Maker
+    from dtrain.errors import ConfigError as ConfigError
+    from dtrain.errors import DataError as DataError
+    from dtrain.errors import PluginError as PluginError
+    from dtrain.errors import UserError as UserError
+    from dtrain.parameter import Parameter as Parameter
+    from dtrain.parameter import State as State
+    from dtrain.random import Stream as Stream
+    from dtrain.registry import hookimpl as hookimpl
+    from dtrain.types import Array as Array
+    from dtrain.types import Backward as Backward
+    from dtrain.types import Shape as Shape
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'dtrain' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

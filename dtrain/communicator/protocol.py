@@ -1,0 +1,53 @@
+"""What the engine asks of the processes (or threads) that share a job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from dtrain.types import Array
+
+
+class Communicator(Protocol):
+    """Ranks that work on one job. It moves buffers and knows no model.
+
+    Every method but `abort` is a blocking collective: all ranks call it, in the same order, with arrays of
+    the same shape and dtype. Arrays are C-contiguous. A rank that fails takes the others out of their
+    collective with `PeerFailed` (threads) or ends the whole job (MPI); no rank waits for ever.
+    """
+
+    rank: int
+    size: int
+
+    shares_memory: bool
+    """Every rank can address every rank's `allocate`d array."""
+
+    def barrier(self) -> None:
+        """Returns when every rank has called it; what ranks wrote to shared arrays before is then visible."""
+
+    def allgather(self, send: Array, receive: Array) -> None:
+        """Puts every rank's `send` into `receive`, of shape (size, *send.shape), on every rank. Also a barrier."""
+
+    def exchange(
+        self, sends: Sequence[tuple[int, Array]], receives: Sequence[tuple[int, Array]]
+    ) -> None:
+        """Sends arrays to peers and receives arrays from peers, all at once; returns when all are done.
+
+        Between two ranks, messages match in the order in which each side lists them. Not a barrier.
+        """
+
+    def share(self, value: Any) -> list[Any]:
+        """Returns every rank's JSON value, in rank order, on every rank. For rare, small things; never arrays."""
+
+    def allocate(self, count: int, dtype: Any) -> list[Array | None]:
+        """Returns one zeroed 1-D array of `count` elements for each rank, 64-byte aligned.
+
+        This rank's own is always there; a peer's is None where this rank cannot address it.
+        """
+
+    def abort(self, code: int) -> None:
+        """Ends every rank of the job, now, with this exit code. Does not return under MPI."""
+
+    def close(self) -> None:
+        """Leaves the job in good order. Nothing may be called after it."""

@@ -1,0 +1,48 @@
+"""What a part of each kind promises: one file a kind."""
+
+from .activation import Activation
+from .callback import Callback, Run
+from .dataset import ArrayRows, Dataset, Rows, Subset
+from .initializer import Initializer
+from .layer import Layer
+from .loss import Loss
+from .metric import Metric
+from .optimizer import Optimizer, UpdateContext
+from .regularizer import Regularizer
+from .schedule import Schedule
+from .transform import Transform
+
+KINDS: dict[str, type] = {
+    "layers": Layer,
+    "activations": Activation,
+    "initializers": Initializer,
+    "optimizers": Optimizer,
+    "losses": Loss,
+    "schedules": Schedule,
+    "regularizers": Regularizer,
+    "metrics": Metric,
+    "datasets": Dataset,
+    "transforms": Transform,
+    "callbacks": Callback,
+}
+"""Every kind of part, spelled as in its hook `dtrain_<kind>`, with its contract."""
+
+__all__ = [
+    "KINDS",
+    "Activation",
+    "ArrayRows",
+    "Callback",
+    "Dataset",
+    "Initializer",
+    "Layer",
+    "Loss",
+    "Metric",
+    "Optimizer",
+    "Regularizer",
+    "Rows",
+    "Run",
+    "Schedule",
+    "Subset",
+    "Transform",
+    "UpdateContext",
+]

@@ -1,0 +1,63 @@
+"""What a callback is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol
+
+
+class Run(Protocol):
+    """What a callback may read and decide. All figures are totals over all ranks, so that decisions agree."""
+
+    epoch: int
+    """Epochs done."""
+    step: int
+    """Updates done."""
+    steps: int
+    """Updates that the config asks for."""
+    train: Mapping[str, float]
+    """The training figures of the last epoch."""
+    validation: Mapping[str, float] | None
+    """The held-out figures of the last epoch."""
+    options: dict[str, Any]
+    """The optimizer's options as of now; read-only."""
+
+    def stop(self, reason: str) -> None:
+        """Ends the run after this moment; the reason is printed and kept in the summary."""
+
+    def snapshot(self) -> object:
+        """Returns a copy of all parameters and running statistics."""
+
+    def restore(self, snapshot: object) -> None:
+        """Brings back a copy that `snapshot` returned."""
+
+
+class Callback:
+    """Something to do at moments of a run. Every rank calls every moment, with the same figures."""
+
+    examples: ClassVar[list[dict[str, Any]]] = [{}]
+
+    def start(self, run: Run) -> None:
+        """Before the first step (after a resume, before the first of the rest)."""
+
+    def after_step(self, run: Run) -> None:
+        """After each update."""
+
+    def after_epoch(self, run: Run) -> None:
+        """After each epoch, with its training figures and, if anything is held out, the validation's."""
+
+    def after_checkpoint(self, run: Run) -> None:
+        """After a checkpoint was written."""
+
+    def end(self, run: Run) -> None:
+        """After the last step, before the final checkpoint."""
+
+    def failure(self, run: Run, error: BaseException) -> None:
+        """When the run fails; other ranks may be gone, so nothing collective belongs here."""
+
+    def state(self) -> dict[str, Any]:
+        """Returns what a checkpoint must keep, as JSON values."""
+        return {}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Takes back what `state` returned."""

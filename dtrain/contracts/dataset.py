@@ -1,0 +1,69 @@
+"""What a dataset is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from dtrain.types import Array, Shape
+
+
+class Rows(Protocol):
+    """Samples that can be read by index."""
+
+    shape: Shape
+    """The shape of one sample's x."""
+
+    whole: bool
+    """All arrays are in memory and were checked when they were read; otherwise each batch is checked."""
+
+    def __len__(self) -> int: ...
+
+    def rows(self, indices: Array) -> tuple[Array, Array | None]:
+        """Returns (x, y) of these samples in this order, in the stored dtype; indices are int64, each < len.
+
+        x: (n, *shape); uint8 means an image, scaled to [0, 1] by the engine. y: (n, …) or None.
+        """
+
+
+class ArrayRows:
+    """Rows of arrays, in memory or memory-mapped."""
+
+    def __init__(self, x: Array, y: Array | None = None, whole: bool = True) -> None:
+        self.x, self.y, self.whole = x, y, whole
+        self.shape: Shape = x.shape[1:]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def rows(self, indices: Array) -> tuple[Array, Array | None]:
+        return self.x.take(indices, axis=0), None if self.y is None else self.y.take(indices, axis=0)
+
+
+class Subset:
+    """Some of another Rows, chosen by index."""
+
+    def __init__(self, of: Rows, indices: Array) -> None:
+        self.of, self.indices = of, np.asarray(indices, np.int64)
+        self.shape, self.whole = of.shape, of.whole
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def rows(self, indices: Array) -> tuple[Array, Array | None]:
+        return self.of.rows(self.indices[indices])
+
+
+class Dataset:
+    """Samples to train on, and maybe samples of its own to validate on.
+
+    A dataset sets `train` and `validation` in `__init__`; `validation = None` lets the config hold some out.
+    Its options are the keys of `[data]`. A file that is missing or wrong raises `DataError`.
+    """
+
+    examples: ClassVar[list[dict[str, Any]]] = []
+
+    train: Rows
+    validation: Rows | None = None

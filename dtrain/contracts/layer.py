@@ -1,0 +1,37 @@
+"""What a layer is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from dtrain.engine.context import Context
+    from dtrain.engine.maker import Maker
+    from dtrain.types import Array, Backward, Shape
+
+
+class Layer:
+    """A plain function of the rows that this rank holds, and its derivative.
+
+    `x` and `y` are C-contiguous arrays of shape (rows, …) in the run's dtype; a rank may hold no row.
+    Elementwise and row-wise work is plain NumPy. What crosses rows goes through the doors of the
+    `context` (`sum`, `max`, `moments`, `gradient`, `matmul`, `uniform`, `normal`, `bernoulli`): a bare
+    `x.sum(axis=0)` sees this rank's rows only.
+
+    A layer that names several `inputs` gets a tuple of shapes, a tuple of arrays, and returns a tuple of
+    gradients from its backward.
+    """
+
+    examples: ClassVar[list[dict[str, Any]]] = [{}]
+    """How the checks build this part: options, and `"input"`, the shape of one sample (default (8,))."""
+
+    inputs: tuple[str, ...] = ()
+    """Ids of the layers whose outputs this one takes; empty: the layer above it."""
+
+    def build(self, shape: Shape, make: Maker) -> Shape:
+        """Makes parameters and state; takes the shape of one input sample, returns that of one output sample."""
+        return shape
+
+    def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
+        """Returns `(y, backward)`; what backward needs lives in the closure. `x` and `dy` are read-only."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")

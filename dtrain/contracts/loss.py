@@ -1,0 +1,34 @@
+"""What a loss is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from dtrain.engine.context import Context
+    from dtrain.types import Array, Shape
+
+
+class Loss:
+    """One number a row. The engine adds them over the global batch and divides once, by the count or the weights."""
+
+    examples: ClassVar[list[dict[str, Any]]] = [{}]
+
+    def check(self, target: Array | None, shape: Shape) -> None:
+        """Raises ValueError when these targets do not fit a network whose output sample has this shape."""
+
+    def forward(
+        self, y: Array, target: Array, context: Context
+    ) -> tuple[Array | tuple[Array, Array], Callable[[], Array]]:
+        """Returns `(values, backward)`, or `((values, weights), backward)`.
+
+        values: (rows,), the loss of each row (times its weight, where there are weights).
+        weights: (rows,), what each row counts for; without them every row counts 1.
+        backward() → dy, of y's shape: the gradient of the plain sum of the values.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def predict(self, y: Array) -> Array:
+        """Returns what users see of an output (probabilities, classes); by default the output itself."""
+        return y

@@ -1,0 +1,24 @@
+"""What a metric is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from dtrain.engine.context import Context
+    from dtrain.types import Array
+
+
+class Metric:
+    """A figure for people: sums over rows, then one formula of the sums."""
+
+    examples: ClassVar[list[dict[str, Any]]] = [{}]
+    higher_is_better: ClassVar[bool] = True
+
+    def forward(self, y: Array, target: Array, context: Context) -> Array:
+        """Returns values of shape (rows,) or (rows, k), to be added over all rows of the data."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def result(self, sums: Array, count: int) -> float:
+        """Returns the figure from the sums, of shape (k,), float64, and the number of rows; by default their mean."""
+        return float(sums[0]) / count

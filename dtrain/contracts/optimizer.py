@@ -1,0 +1,42 @@
+"""What an optimizer is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from dtrain.types import Array
+
+
+class UpdateContext(Protocol):
+    """What an update may know beside its arrays."""
+
+    step: int
+    """The number of this update, from 1: skipped steps do not count."""
+
+    role: str
+    """"weight", "bias" or "scale": what this slice holds."""
+
+    def empty(self, count: int) -> Array:
+        """Returns scratch of the parameters' dtype, shape (count,), valid until the update returns."""
+
+
+class Optimizer:
+    """An elementwise update of flat slices of parameters, each with slots of the same length.
+
+    The engine cuts it into cache-sized pieces and over ranks: element i of the new value depends on
+    element i of value, gradient and slots alone. Options are attributes (`lr`), which schedules may drive.
+    """
+
+    examples: ClassVar[list[dict[str, Any]]] = [{}]
+    slots: ClassVar[tuple[str, ...]] = ()
+    """Names of the state arrays, zero at the start."""
+
+    lr: float
+
+    def update(self, value: Array, gradient: Array, context: UpdateContext, *slots: Array) -> None:
+        """Updates `value` and `slots` in place. All are 1-D, of one length; `gradient` may be overwritten.
+
+        gradient: of the mean loss over the global batch, with regularizers, after clipping.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no update")

@@ -1,0 +1,26 @@
+"""What a regularizer is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from dtrain.types import Array
+
+
+class Regularizer:
+    """A penalty on parameters, added once to the mean loss, after the reduction over ranks.
+
+    In the config, `on` ("weights", default, or "biases") and `layers` (ids) choose the parameters; both
+    belong to the engine, not to the part.
+    """
+
+    examples: ClassVar[list[dict[str, Any]]] = [{}]
+
+    def penalty(self, value: Array) -> float:
+        """Returns the penalty of these elements, 1-D; penalties of pieces add up."""
+        raise NotImplementedError(f"{type(self).__name__} has no penalty")
+
+    def gradient(self, value: Array, out: Array) -> None:
+        """Adds the gradient of the penalty at `value`, 1-D, to `out`."""
+        raise NotImplementedError(f"{type(self).__name__} has no gradient")

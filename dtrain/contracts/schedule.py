@@ -1,0 +1,32 @@
+"""What a schedule is."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class Schedule:
+    """A factor on an optimizer's option over the course of a run.
+
+    In the config, `of` names the option (default "lr") and `unit` is "step" (default) or "epoch"; both
+    belong to the engine, not to the part. Several schedules of one option multiply.
+    """
+
+    examples: ClassVar[list[dict[str, Any]]] = [{}]
+
+    def __call__(self, step: int, steps: int, epoch: float) -> float:
+        """Returns the factor for the update `step` of `steps` (0 ≤ step < steps), counted in the asked unit.
+
+        epoch: epochs done so far, with their fraction.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no __call__")
+
+    def observe(self, metric: float) -> None:
+        """Is told the validation loss (the training loss where nothing is held out) after each epoch."""
+
+    def state(self) -> dict[str, Any]:
+        """Returns what a checkpoint must keep, as JSON values."""
+        return {}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Takes back what `state` returned."""

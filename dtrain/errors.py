@@ -1,0 +1,69 @@
+"""Every error that dtrain raises on purpose.
+
+DtrainError
+├── UserError               the user's mistake: one line on the screen, exit code 2
+│   ├── ConfigError         a key of the config, or a command-line argument
+│   ├── DataError           a data file, or what is in it
+│   ├── PluginError         a plugin that is missing, broken or in conflict
+│   └── CheckpointError     a checkpoint that is missing, damaged or does not fit
+└── RunError                a failure while running: exit code 1
+    ├── NonFiniteError      a loss or a gradient that is not finite, with `non_finite = "stop"`
+    ├── CollectiveMismatch  ranks met in different collectives
+    └── PeerFailed          another rank failed; its own report says why
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class DtrainError(Exception):
+    """The root of the tree above."""
+
+
+class UserError(DtrainError):
+    """The user's mistake. The message is one line: what was expected, what came, where, what to do."""
+
+
+class ConfigError(UserError):
+    """A wrong key, value or combination in a config, a `--set` or an argument."""
+
+
+class DataError(UserError):
+    """A data file that is missing, truncated or holds what cannot be trained on."""
+
+
+class PluginError(UserError):
+    """A plugin that is missing, broken or in conflict; names plugin, distribution and version."""
+
+
+class CheckpointError(UserError):
+    """A checkpoint that is missing, damaged, or belongs to another network."""
+
+
+class RunError(DtrainError):
+    """A failure while running."""
+
+
+class NonFiniteError(RunError):
+    """A step whose loss or gradient is not finite."""
+
+
+class CollectiveMismatch(RunError):
+    """Two ranks met in different collectives."""
+
+
+class PeerFailed(RunError):
+    """Another rank of the job failed."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Returns `; did you mean 'x'?` for the known word nearest to `word`, or nothing."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def listed(names: Iterable[str]) -> str:
+    """Returns names sorted, quoted and joined for a message: `'a', 'b'`, or `none`."""
+    return ", ".join(repr(name) for name in sorted(names)) or "none"
