@@ -19,6 +19,10 @@ class Run(Protocol):
     """The training figures of the last epoch."""
     validation: Mapping[str, float] | None
     """The held-out figures of the last epoch."""
+    measures: tuple[str, ...]
+    """What is measured: "loss" and the names of the metrics."""
+    held_out: bool
+    """Whether there are validation samples."""
     options: dict[str, Any]
     """The optimizer's options as of now; read-only."""
 

@@ -1,0 +1,6 @@
+"""From a dataset to the rows of one rank's part of a global batch."""
+
+from .batches import Batch, Batches
+from .split import hold_out
+
+__all__ = ["Batch", "Batches", "hold_out"]

@@ -1,0 +1,9 @@
+"""The engine: shards, the tree, the context and its doors, the network, the exchange of gradients."""
+
+from .context import Context
+from .maker import Maker
+from .network import Network
+from .replica import Replica
+from .shards import Layout, rank_ranges, resolve_shards, shard_bounds
+
+__all__ = ["Context", "Layout", "Maker", "Network", "Replica", "rank_ranges", "resolve_shards", "shard_bounds"]

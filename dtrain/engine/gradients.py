@@ -1,0 +1,109 @@
+"""Where the gradients of a rank's shards are added, as soon as both halves of a tree node are there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .tree import Node, children, cover
+
+if TYPE_CHECKING:
+    from dtrain.parameter import FlatLayout, Parameter
+    from dtrain.types import Array, GradientOf
+
+
+class Gradients:
+    """Flat gradient arrays, one for each node of the cover of this rank's shards, and scratch a tree level.
+
+    A parameter with several uses in one step (tied weights, a layer used twice) is added up shard by shard
+    first, so that the order of additions does not depend on how shards lie on ranks.
+    """
+
+    def __init__(
+        self, layout: FlatLayout, nodes: Sequence[Array], first: int, last: int, shards: int
+    ) -> None:
+        self._nodes = cover(first, last, shards)
+        self._first = first
+        self._single = last - first == 1
+        self._parameters = [p for p in layout.parameters if p.trainable]
+        self._due = sum(p.uses for p in self._parameters)
+        self._done = 0
+        depth = max((b - a - 1).bit_length() for a, b in self._nodes)
+        dtype = nodes[0].dtype
+        widest = max((p.size for p in layout.parameters), default=0)
+        self._scratch = [np.empty(widest, dtype) for _ in range(depth)]
+        self._views: dict[str, list[Array]] = {}
+        self._leaves: dict[str, Array] = {}
+        for p in layout.parameters:
+            p._grads = [layout.view(node, p) for node in nodes]
+            p._stamp = -1
+            self._views[p.name] = [level[: p.size].reshape(p.shape) for level in self._scratch]
+            if p.uses > 1 and p.trainable:
+                self._leaves[p.name] = np.zeros((last - first + 1, *p.shape), dtype)
+        self._step = 0
+        self.slices: list[slice] = []
+
+    def begin(self, slices: list[slice]) -> None:
+        """Starts a backward pass over these local shards."""
+        self.slices = slices
+        self._step += 1
+        self._done = 0
+
+    def add(self, parameter: Parameter, of: GradientOf) -> None:
+        """Calls of(rows, out) for each local shard and folds the results in tree order."""
+        if not parameter.trainable:
+            return
+        if parameter.name in self._leaves:
+            self._add_use(parameter, of)
+            return
+        if parameter._stamp == self._step:
+            raise RuntimeError(
+                f"parameter {parameter.name!r} got two gradients in one step, where the trial pass on an "
+                "empty batch saw one; a layer must call context.gradient equally often for any batch"
+            )
+        self._done += 1
+        parameter._stamp = self._step
+        if self._single:
+            of(self.slices[0], parameter._grads[0])
+            return
+        for node, out in zip(self._nodes, parameter._grads, strict=True):
+            self._fold(node, out, lambda leaf, to: of(self.slices[leaf], to), self._views[parameter.name])
+
+    def _fold(self, node: Node, out: Array, leaf: Any, scratch: list[Array]) -> None:
+        if node[1] - node[0] == 1:
+            leaf(node[0] - self._first, out)
+            return
+        left, right = children(node)
+        self._fold(left, out, leaf, scratch)
+        self._fold(right, scratch[0], leaf, scratch[1:])
+        np.add(out, scratch[0], out=out)
+
+    def _add_use(self, parameter: Parameter, of: GradientOf) -> None:
+        leaves = self._leaves[parameter.name]
+        fresh = parameter._stamp != self._step
+        parameter._stamp = self._step
+        self._done += 1
+        for i, rows in enumerate(self.slices):
+            if fresh:
+                of(rows, leaves[i])
+            else:
+                of(rows, leaves[-1])
+                np.add(leaves[i], leaves[-1], out=leaves[i])
+
+    def end(self) -> None:
+        """Ends the backward pass: folds parameters of several uses, zeroes those that got no gradient."""
+        for parameter in self._parameters if self._leaves else ():
+            if parameter.name in self._leaves and parameter._stamp == self._step:
+                self._fold_leaves(parameter)
+        if self._done != self._due:
+            for parameter in self._parameters:
+                if parameter._stamp != self._step:
+                    for grad in parameter._grads:
+                        grad.fill(0)
+
+    def _fold_leaves(self, parameter: Parameter) -> None:
+        leaves = self._leaves[parameter.name]
+        for node, out in zip(self._nodes, parameter._grads, strict=True):
+            self._fold(node, out, lambda i, to: np.copyto(to, leaves[i]), self._views[parameter.name])

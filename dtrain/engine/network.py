@@ -1,0 +1,151 @@
+"""A network: a graph of layers, run forwards and backwards over this rank's rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dtrain.errors import ConfigError, did_you_mean, listed
+
+from .maker import Inventory, build_layer
+
+if TYPE_CHECKING:
+    from dtrain.contracts import Initializer, Layer
+    from dtrain.parameter import Parameter, State
+    from dtrain.types import Array, Backward, Shape
+
+    from .context import Context
+
+INPUT = "input"
+"""The name by which a layer's `inputs` reach the data."""
+
+
+@dataclass
+class Node:
+    """One layer in the graph. inputs: indices of what it takes; 0 is the data, i+1 the output of node i."""
+
+    name: str
+    layer: Layer
+    inputs: tuple[int, ...]
+    shape: Shape = ()
+    parameters: list[Parameter] = field(default_factory=list)
+
+
+class Network:
+    """Layers in order; each takes the output of the one above it, or of those that its `inputs` name.
+
+    layers: (name, layer) each; names are unique. shape: of one input sample. dtype: of the parameters.
+    initializer: from a name to a part, for layers that ask by name.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[tuple[str, Layer]],
+        shape: Shape,
+        dtype: Any,
+        initializer: Callable[[str], Initializer],
+        describe: Callable[[Layer], str] = lambda layer: type(layer).__name__,
+    ) -> None:
+        if not layers:
+            raise ConfigError("a network needs at least one layer: add a [[network]] table")
+        self.dtype = np.dtype(dtype)
+        self.input_shape = shape
+        self._describe = describe
+        self.inventory = Inventory(dtype, initializer)
+        self.nodes: list[Node] = []
+        shapes: list[Shape] = [shape]
+        for name, layer in layers:
+            node = Node(name, layer, self._inputs_of(name, layer))
+            before = len(self.inventory.parameters)
+            taken: Any = [shapes[i] for i in node.inputs]
+            node.shape = self._build(node, taken[0] if len(taken) == 1 else tuple(taken))
+            node.parameters = list(self.inventory.parameters.values())[before:]
+            shapes.append(node.shape)
+            self.nodes.append(node)
+        self.shape = shapes[-1]
+        self._check_used()
+
+    def _inputs_of(self, name: str, layer: Layer) -> tuple[int, ...]:
+        if any(node.name == name for node in self.nodes):
+            raise ConfigError(f"two layers of the network have the id {name!r}; ids must be unique")
+        if not layer.inputs:
+            return (len(self.nodes),)
+        known = {INPUT: 0} | {node.name: i + 1 for i, node in enumerate(self.nodes)}
+        for wanted in layer.inputs:
+            if wanted not in known:
+                raise ConfigError(
+                    f"layer {name!r}: inputs names {wanted!r}, which is no layer above it"
+                    f"{did_you_mean(wanted, known)}; there are {listed(known)}"
+                )
+        return tuple(known[wanted] for wanted in layer.inputs)
+
+    def _build(self, node: Node, shape: Any) -> Shape:
+        try:
+            return build_layer(self.inventory, node.layer, shape, node.name)
+        except ValueError as error:  # a layer's way to say that the shape does not fit
+            raise ConfigError(f"layer {node.name!r} ({self._describe(node.layer)}): {error}") from error
+        except Exception as error:
+            error.add_note(f"while building layer {node.name!r} ({self._describe(node.layer)})")
+            raise
+
+    def _check_used(self) -> None:
+        used = {i for node in self.nodes for i in node.inputs}
+        for i, node in enumerate(self.nodes[:-1]):
+            if i + 1 not in used:
+                raise ConfigError(f"the output of layer {node.name!r} is used by no layer; remove it or name it")
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """All parameters, in the order in which the layers made them."""
+        return list(self.inventory.parameters.values())
+
+    @property
+    def states(self) -> list[State]:
+        """All running statistics, in the order in which the layers made them."""
+        return list(self.inventory.states.values())
+
+    def forward(self, x: Array, context: Context) -> tuple[Array, Callable[[Array], Array | None]]:
+        """Returns the last layer's output (rows, *shape) and the backward pass of the whole network."""
+        outputs: list[Any] = [x]
+        backwards: list[Backward] = []
+        node = self.nodes[0]
+        try:
+            for node in self.nodes:
+                context.layer = node.name
+                inputs = node.inputs
+                if len(inputs) == 1:
+                    y, backward = node.layer.forward(outputs[inputs[0]], context)
+                else:
+                    y, backward = node.layer.forward(tuple(outputs[i] for i in inputs), context)  # type: ignore[arg-type]
+                outputs.append(y)
+                backwards.append(backward)
+        except Exception as error:
+            self._note(error, node, "forward")
+            raise
+
+        def back(dy: Array) -> Array | None:
+            return self._backward(dy, backwards, context)
+
+        return outputs[-1], back
+
+    def _backward(self, dy: Array, backwards: list[Backward], context: Context) -> Array | None:
+        grads: list[Array | None] = [None] * (len(self.nodes) + 1)
+        grads[-1] = dy
+        node = self.nodes[-1]
+        try:
+            for k in range(len(self.nodes) - 1, -1, -1):
+                node = self.nodes[k]
+                context.layer = node.name
+                dx = backwards[k](grads[k + 1])  # type: ignore[arg-type]
+                for i, part in zip(node.inputs, (dx,) if len(node.inputs) == 1 else dx, strict=True):
+                    grads[i] = part if grads[i] is None else grads[i] + part
+        except Exception as error:
+            self._note(error, node, "backward")
+            raise
+        return grads[0]
+
+    def _note(self, error: Exception, node: Node, phase: str) -> None:
+        error.add_note(f"in the {phase} of layer {node.name!r} ({self._describe(node.layer)})")

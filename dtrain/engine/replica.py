@@ -1,0 +1,96 @@
+"""One rank's copy of a network, with what it shares with the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dtrain.parameter import FlatLayout, digest
+from dtrain.random import SampleStreams, Stream
+
+from .context import Context
+from .exchange import make_exchange
+from .gradients import Gradients
+from .probe import probe
+from .shards import rank_ranges
+from .totals import Totals
+
+if TYPE_CHECKING:
+    from dtrain.communicator.protocol import Communicator
+    from dtrain.types import Array
+
+    from .network import Network
+
+BLOCK = 1024
+"""Flat arrays are cut over ranks, and norms over parameters added up, in blocks of this many elements."""
+
+
+class Replica:
+    """A network placed in flat arrays that the communicator allocated, ready to run on this rank's shards.
+
+    seed: of initial values and per-sample streams. warnings: what the trial pass found.
+    """
+
+    def __init__(self, network: Network, communicator: Communicator, shards: int, seed: int) -> None:
+        self.network, self.communicator, self.shards, self.seed = network, communicator, shards, seed
+        self.ranges = rank_ranges(shards, communicator.size)
+        self.first, self.last = self.ranges[communicator.rank]
+        self.warnings = probe(network)
+        self.layout = FlatLayout(network.parameters, BLOCK)
+        self.exchange = make_exchange(self.layout, shards, self.ranges, communicator, network.dtype)
+        self.gradients = Gradients(self.layout, self.exchange.nodes, self.first, self.last, shards)
+        for parameter in network.parameters:
+            parameter._value = self.layout.view(self.exchange.values, parameter)
+        self.totals = Totals(shards, self.ranges, communicator)
+        self.context = Context(self.totals, SampleStreams(seed), self.gradients)
+        first, last = self.exchange.ranges[communicator.rank]
+        self.own = slice(first * BLOCK, last * BLOCK)
+        """This rank's slice of the flat arrays: the part of the parameters that it updates."""
+
+    def writes_values(self) -> bool:
+        """Tells whether this rank fills the array of values when it is set as a whole."""
+        return self.communicator.rank == 0 or not self.communicator.shares_memory
+
+    def initialize(self) -> None:
+        """Draws the initial values, each parameter from a stream of its own. A collective."""
+        if self.writes_values():
+            for p in self.network.parameters:
+                drawn = np.asarray(p.initializer(p.shape, p.fans, Stream(self.seed, "init", p.name)))
+                if drawn.shape != p.shape:
+                    raise TypeError(
+                        f"initializer {type(p.initializer).__name__} of parameter {p.name!r} must return "
+                        f"shape {p.shape}, got {drawn.shape}"
+                    )
+                p.value[...] = drawn
+        self.communicator.barrier()
+
+    def copy(self) -> tuple[Array, list[Array]]:
+        """Returns copies of all values and states."""
+        return self.exchange.values.copy(), [state.value.copy() for state in self.network.states]
+
+    def restore(self, copy: tuple[Array, list[Array]]) -> None:
+        """Brings back what `copy` returned. A collective."""
+        self.communicator.barrier()
+        if self.writes_values():
+            self.exchange.values[...] = copy[0]
+        for state, value in zip(self.network.states, copy[1], strict=True):
+            state.value[...] = value
+        self.communicator.barrier()
+
+    def gather(self, own: Array) -> Array:
+        """Returns a whole flat array from every rank's slice of it. A collective."""
+        ranges = self.exchange.ranges
+        widest = max(b - a for a, b in ranges) * BLOCK
+        send = np.zeros(widest, own.dtype)
+        send[: len(own)] = own
+        receive = np.zeros((len(ranges), widest), own.dtype)
+        self.communicator.allgather(send, receive)
+        whole = np.zeros(self.layout.size, own.dtype)
+        for (first, last), part in zip(ranges, receive, strict=True):
+            whole[first * BLOCK : last * BLOCK] = part[: (last - first) * BLOCK]
+        return whole
+
+    def digest(self) -> str:
+        """Returns the SHA-256 of all parameters and running statistics."""
+        return digest(self.network.parameters, self.network.states)

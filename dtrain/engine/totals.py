@@ -1,0 +1,86 @@
+"""Totals of a few numbers a shard over the whole job: batch statistics, losses, counts, norms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .tree import Node, cover, fold_nodes, fold_range
+
+if TYPE_CHECKING:
+    from dtrain.communicator.protocol import Communicator
+    from dtrain.types import Array
+
+
+class Totals:
+    """Adds one row a leaf over all ranks in the fixed tree; every rank gets the same bits.
+
+    leaves: how many there are in all. ranges: the leaves (first, last) of each rank, maybe none.
+    One exchange a call: each rank sends the maximal subtrees of its range and folds everybody's.
+    """
+
+    def __init__(self, leaves: int, ranges: list[Node], communicator: Communicator) -> None:
+        self._communicator = communicator
+        first, last = ranges[communicator.rank]
+        covers = [cover(a, b, leaves) for a, b in ranges]
+        self._fold_local = fold_range(first, last, leaves)
+        self._sent = [node[0] - first for node in covers[communicator.rank]]
+        self._width = max(map(len, covers))
+        self._fold_all, self._root = _fold_covers(covers, self._width, leaves)
+        self._buffers: dict[tuple[tuple[int, ...], Any], tuple[Array, Array]] = {}
+
+    def add(self, partials: Array) -> Array:
+        """Returns the total of every leaf's row: partials (local leaves, …) → (…), to be read before the next call.
+
+        `partials` is overwritten.
+        """
+        return self._join(partials, np.add)
+
+    def max(self, partials: Array) -> Array:
+        """Returns the elementwise maximum instead; NaN where any row holds NaN."""
+        return self._join(partials, np.maximum)
+
+    def _join(self, partials: Array, join: np.ufunc) -> Array:
+        for a, b in self._fold_local:
+            join(partials[a], partials[b], out=partials[a])
+        if self._communicator.size == 1:
+            return partials[0]
+        send, receive, every = self._buffers_of(partials.shape[1:], partials.dtype)
+        for i, row in enumerate(self._sent):
+            send[i] = partials[row]
+        self._communicator.allgather(send, receive)
+        for i, j in self._fold_all:
+            join(every[i], every[j], out=every[i])
+        return every[self._root]
+
+    def _buffers_of(self, shape: tuple[int, ...], dtype: Any) -> tuple[Array, Array, Array]:
+        buffers = self._buffers.get((shape, dtype))
+        if buffers is None:
+            send = np.zeros((self._width, *shape), dtype)
+            receive = np.zeros((self._communicator.size, self._width, *shape), dtype)
+            buffers = send, receive, receive.reshape(-1, *shape)
+            self._buffers[shape, dtype] = buffers
+        return buffers
+
+
+def _fold_covers(
+    covers: list[list[Node]], width: int, leaves: int
+) -> tuple[list[tuple[slice, slice]] | list[tuple[int, int]], int]:
+    """Returns the additions over all ranks' rows, `width` a rank, and the row of the root."""
+    row = {node: rank * width + i for rank, nodes in enumerate(covers) for i, node in enumerate(nodes)}
+    if _is_level(list(row), leaves) and width == 1:
+        return fold_range(0, len(covers), len(covers)), 0
+    return fold_nodes(row, leaves)
+
+
+def _is_level(nodes: list[Node], leaves: int) -> bool:
+    """Tells whether the nodes are one level of the tree, in order: then they fold like leaves."""
+    size = nodes[0][1] - nodes[0][0]
+    return nodes == [(a, min(a + size, leaves)) for a in range(0, leaves, size)]
+
+
+def square_sums(flat: Array, block: int) -> Array:
+    """Returns Σ x² of each block of a flat array, float64, shape (len(flat) / block,)."""
+    rows = flat.reshape(-1, block)
+    return np.einsum("ij,ij->i", rows, rows).astype(np.float64)

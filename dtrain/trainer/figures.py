@@ -1,0 +1,81 @@
+"""Loss, count and metrics of a batch: sums over rows, shard by shard, in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from dtrain.contracts import Loss, Metric
+    from dtrain.data import Batch
+    from dtrain.engine import Context
+    from dtrain.types import Array
+
+
+class Figures:
+    """Columns of numbers a row: loss, weight, then every metric's.
+
+    metrics: name → part. The width of a metric is known after the first batch.
+    """
+
+    def __init__(self, loss: Loss, metrics: dict[str, Metric]) -> None:
+        self.loss, self.metrics = loss, metrics
+        self.widths: list[int] = []
+        self._columns: dict[int, Array] = {}
+
+    def of(self, y: Array, batch: Batch, context: Context) -> tuple[Array, Callable[[], Array]]:
+        """Returns the sums of each local shard, (shards, columns), float64, and the loss's backward."""
+        context.layer = "loss"
+        try:
+            values, backward = self.loss.forward(y, batch.y, context)  # type: ignore[arg-type]
+        except Exception as error:
+            error.add_note(f"in the loss {type(self.loss).__name__}")
+            raise
+        weights: Array | int = 1
+        if isinstance(values, tuple):
+            values, weights = values
+        parts = [self._metric(metric, y, batch, context) for metric in self.metrics.values()]
+        if not self.widths:
+            self.widths = [1 if part.ndim == 1 else part.shape[1] for part in parts]
+        columns = self._columns_of(len(y))
+        columns[:, 0] = values
+        columns[:, 1] = weights
+        at = 2
+        for part, width in zip(parts, self.widths, strict=True):
+            columns[:, at : at + width] = part if part.ndim == 2 else part[:, None]
+            at += width
+        return context.shard_sums(columns), backward
+
+    def _metric(self, metric: Metric, y: Array, batch: Batch, context: Context) -> Array:
+        try:
+            return metric.forward(y, batch.y, context)  # type: ignore[arg-type]
+        except Exception as error:
+            error.add_note(f"in the metric {type(metric).__name__}")
+            raise
+
+    def _columns_of(self, rows: int) -> Array:
+        columns = self._columns.get(rows)
+        if columns is None:
+            columns = self._columns[rows] = np.zeros((rows, 2 + sum(self.widths)))
+        return columns
+
+    def result(self, sums: Array, samples: int) -> dict[str, float]:
+        """Returns the figures for people, from totals of the columns: the mean loss and each metric's."""
+        figures = {"loss": float(sums[0] / sums[1]) if sums[1] else float("nan")}
+        at = 2
+        for (name, metric), width in zip(self.metrics.items(), self.widths, strict=True):
+            figures[name] = float(metric.result(sums[at : at + width], samples))
+            at += width
+        return figures
+
+
+def names_of(metrics: Sequence[str]) -> list[str]:
+    """Returns names made unique: a second `top_k` is `top_k_2`."""
+    seen: dict[str, int] = {}
+    names = []
+    for name in metrics:
+        seen[name] = seen.get(name, 0) + 1
+        names.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+    return names

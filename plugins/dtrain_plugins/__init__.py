@@ -1,0 +1,1 @@
+"""Every built-in part, one folder a kind. Uses only dtrain's public names."""

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import numpy as np
+
+from dtrain import Activation, Array, Backward, Context
+
+
+class Tanh(Activation):
+    """y = tanh(x), dx = dy·(1 − y²). x: (rows, …) → y: the same shape, in (−1, 1)."""
+
+    def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
+        y = np.tanh(x, out=context.empty(x.shape, x.dtype))
+
+        def backward(dy: Array) -> Array:
+            dx = np.multiply(y, y, out=context.empty(x.shape, x.dtype))
+            np.subtract(1, dx, out=dx)
+            return np.multiply(dy, dx, out=dx)
+
+        return y, backward

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from math import inf, isnan
+from typing import Any, Literal
+
+from dtrain import Callback, ConfigError, Run
+
+
+class EarlyStopping(Callback):
+    """Stops when a held-out figure has not improved for `patience` epochs, and brings back the best weights.
+
+    patience: epochs without improvement that are waited for, ≥ 1. metric: "loss" or one of the run's metrics,
+    on the validation samples. mode: whether less or more is better; "auto": less for "loss", more otherwise.
+    minimum_change: what counts as an improvement, ≥ 0. restore_best: whether the best epoch's parameters and
+    running statistics are brought back at the end. The figures are totals over all ranks: all stop together.
+
+    Prechelt, "Early stopping, but when?", 1998.
+    """
+
+    examples = [{"patience": 2}]
+
+    def __init__(
+        self,
+        patience: int = 5,
+        metric: str = "loss",
+        mode: Literal["auto", "min", "max"] = "auto",
+        minimum_change: float = 0.0,
+        restore_best: bool = True,
+    ) -> None:
+        if patience < 1:
+            raise ValueError(f"patience must be at least 1, got {patience}")
+        if minimum_change < 0:
+            raise ValueError(f"minimum_change must be at least 0, got {minimum_change}")
+        self.patience, self.metric, self.minimum_change = patience, metric, minimum_change
+        self.restore_best = restore_best
+        self.sign = 1 if (mode == "min" or (mode == "auto" and metric == "loss")) else -1
+        self.best, self.waited, self.snapshot = inf, 0, None
+
+    def start(self, run: Run) -> None:
+        if not run.held_out:
+            raise ConfigError("early_stopping needs held-out samples: set [data] validation, for example 0.2")
+        if self.metric not in run.measures:
+            raise ConfigError(
+                f"early_stopping watches {self.metric!r}, which the run does not measure; it measures "
+                f"{', '.join(map(repr, run.measures))}; add it to [train] metrics"
+            )
+
+    def after_epoch(self, run: Run) -> None:
+        assert run.validation is not None, "held-out samples were there at the start"
+        value = self.sign * run.validation[self.metric]
+        if value < self.best - self.minimum_change or (self.best == inf and not isnan(value)):
+            self.best, self.waited = value, 0
+            self.snapshot = run.snapshot() if self.restore_best else None
+            return
+        self.waited += 1
+        if self.waited >= self.patience:
+            run.stop(f"validation {self.metric} has not improved for {self.patience} epochs")
+
+    def end(self, run: Run) -> None:
+        if self.snapshot is not None:
+            run.restore(self.snapshot)
+
+    def state(self) -> dict[str, Any]:
+        return {"best": None if self.best == inf else self.best, "waited": self.waited}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.best = inf if state["best"] is None else state["best"]
+        self.waited = state["waited"]

@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from dtrain import Array, Initializer, Shape, Stream
+
+
+class Normal(Initializer):
+    """N(mean, std²), not truncated. std: ≥ 0."""
+
+    examples = [{}, {"mean": 1.0, "std": 0.5}]
+
+    def __init__(self, mean: float = 0.0, std: float = 0.05) -> None:
+        if std < 0:
+            raise ValueError(f"std must be at least 0, got {std}")
+        self.mean, self.std = mean, std
+
+    def __call__(self, shape: Shape, fans: tuple[int, int], random: Stream) -> Array:
+        return random.normal(shape, self.mean, self.std)

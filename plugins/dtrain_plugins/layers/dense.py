@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import numpy as np
+
+from dtrain import Activation, Array, Backward, Context, Initializer, Layer, Maker, Shape
+
+
+class Dense(Layer):
+    """A fully connected layer: y = f(x·W + b).
+
+    x: (rows, n_in) → y: (rows, units). W: (n_in, units). b: (units,), zero at the start.
+
+    units: width of the output, ≥ 1. initializer: of W. bias: whether there is a b; leave it out in front of a
+    batch norm, which takes it away again. activation: f; none means the identity.
+    """
+
+    examples = [{"units": 3}, {"units": 3, "bias": False, "activation": "tanh"}]
+
+    def __init__(
+        self,
+        units: int,
+        initializer: Initializer | str = "glorot_uniform",
+        bias: bool = True,
+        activation: Activation | None = None,
+    ) -> None:
+        if units < 1:
+            raise ValueError(f"units must be at least 1, got {units}")
+        self.units, self.initializer, self.activation = units, initializer, activation
+        self.has_bias = bias
+
+    def build(self, shape: Shape, make: Maker) -> Shape:
+        if len(shape) != 1:
+            raise ValueError(f"dense takes samples of one dimension, got {shape}; put a flatten layer before it")
+        (n_in,) = shape
+        self.weight = make.parameter("weight", (n_in, self.units), self.initializer, fans=(n_in, self.units))
+        if self.has_bias:
+            self.bias = make.parameter("bias", (self.units,), "zeros", role="bias")
+        if self.activation is None:
+            return (self.units,)
+        return make.layer(self.activation, (self.units,), "activation")
+
+    def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
+        y = context.matmul(x, self.weight.value)
+        if self.has_bias:
+            y += self.bias.value
+        activate: Backward | None = None
+        if self.activation is not None:
+            y, activate = self.activation.forward(y, context)
+
+        def backward(dy: Array) -> Array:
+            if activate is not None:
+                dy = activate(dy)
+            context.gradient(self.weight, lambda rows, out: np.matmul(x[rows].T, dy[rows], out=out))
+            if self.has_bias:
+                context.gradient(self.bias, lambda rows, out: np.add.reduce(dy[rows], axis=0, out=out))
+            return context.matmul(dy, self.weight.value.T)
+
+        return y, backward

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from math import prod
+
+from dtrain import Array, Backward, Context, Layer, Maker, Shape
+
+
+class Flatten(Layer):
+    """Makes each sample a vector, last dimension fastest: (rows, a, b, …) → (rows, a·b·…)."""
+
+    examples = [{"input": (2, 3, 4)}, {"input": (5,)}]
+
+    def build(self, shape: Shape, make: Maker) -> Shape:
+        return (prod(shape),)
+
+    def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
+        def backward(dy: Array) -> Array:
+            return dy.reshape(x.shape)
+
+        return x.reshape(len(x), prod(x.shape[1:])), backward

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+
+import numpy as np
+
+from dtrain import Array, Context, Loss, Shape
+
+
+class Mse(Loss):
+    """Mean squared error: a row's loss is the mean of (y − target)² over its outputs; no factor ½.
+
+    y: (rows, …). target: (rows, …) of the same shape, or (rows,) for a single output.
+    dy = 2·(y − target)/outputs.
+    """
+
+    examples = [{"input": (3,), "target": "real"}]
+
+    def check(self, target: Array | None, shape: Shape) -> None:
+        if target is None:
+            raise ValueError("mse needs a target for every sample; the data has none")
+        if target.shape[1:] != shape and not (target.ndim == 1 and prod(shape) == 1):
+            raise ValueError(f"the network gives {shape} a sample, but a target has shape {target.shape[1:]}")
+
+    def forward(self, y: Array, target: Array, context: Context) -> tuple[Array, Callable[[], Array]]:
+        outputs = prod(y.shape[1:])
+        difference = np.subtract(y, target.reshape(y.shape), out=context.empty(y.shape, y.dtype))
+        flat = difference.reshape(len(y), outputs)
+        values = np.einsum("ij,ij->i", flat, flat) / outputs
+
+        def backward() -> Array:
+            return np.multiply(difference, y.dtype.type(2 / outputs), out=difference)
+
+        return values, backward

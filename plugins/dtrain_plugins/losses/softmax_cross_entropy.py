@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from dtrain import Array, Context, Loss, Shape
+
+
+class SoftmaxCrossEntropy(Loss):
+    """Cross entropy of the softmax of logits: −log softmax(y)_k, fused, so that no logit overflows.
+
+    y: (rows, …, K), logits. target: (rows, …), classes 0 … K−1, whole numbers. A row's loss is the sum over
+    its places, where there are any. dy = softmax(y) − onehot(k). `predict` gives probabilities.
+    """
+
+    examples = [{"input": (5,), "target": "classes"}]
+
+    def check(self, target: Array | None, shape: Shape) -> None:
+        if target is None:
+            raise ValueError("softmax_cross_entropy needs a class for every sample; the data has no targets")
+        if target.dtype.kind not in "iu":
+            raise ValueError(f"softmax_cross_entropy takes classes, whole numbers, got targets of {target.dtype}")
+        if target.shape[1:] != shape[:-1]:
+            raise ValueError(
+                f"the network gives {shape} a sample, which takes targets of shape {shape[:-1]}, got {target.shape[1:]}"
+            )
+        if target.size and not (target.min() >= 0 and target.max() < shape[-1]):
+            bad = target.min() if target.min() < 0 else target.max()
+            raise ValueError(
+                f"the network has {shape[-1]} outputs, for classes 0 to {shape[-1] - 1}, but a target is {bad}; "
+                "mend the data, or give the last layer more units"
+            )
+
+    def forward(self, y: Array, target: Array, context: Context) -> tuple[Array, Callable[[], Array]]:
+        classes = y.shape[-1]
+        logits = y.reshape(-1, classes)
+        start = np.arange(0, logits.size, classes)
+        top = logits.ravel().take(logits.real.argmax(axis=1) + start)
+        shifted = np.subtract(logits, top[:, None], out=context.empty(logits.shape, y.dtype))
+        at = target.reshape(-1) + start
+        chosen = shifted.ravel().take(at)
+        p = np.exp(shifted, out=shifted)
+        total = p.dot(np.ones(classes, y.dtype))
+        values = (np.log(total) - chosen).reshape(target.shape)
+        if values.ndim > 1:
+            values = values.reshape(len(y), -1).sum(axis=1)
+
+        def backward() -> Array:
+            dy = np.divide(p, total[:, None], out=p)
+            dy.reshape(-1)[at] -= 1
+            return dy.reshape(y.shape)
+
+        return values, backward
+
+    def predict(self, y: Array) -> Array:
+        p = np.exp(y - y.max(axis=-1, keepdims=True))
+        p /= p.sum(axis=-1, keepdims=True)
+        return p

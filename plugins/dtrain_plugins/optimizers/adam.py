@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from math import sqrt
+
+import numpy as np
+
+from dtrain import Array, Optimizer, UpdateContext
+
+
+class Adam(Optimizer):
+    """Adam with bias correction: m ← β₁m + (1−β₁)g; v ← β₂v + (1−β₂)g²; θ ← θ − η·m̂/(√v̂ + ε).
+
+    m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ), t the number of the update from 1; ε is added outside the root, after the
+    correction, as in the paper's algorithm 1.
+
+    lr: η > 0. beta_1, beta_2: in [0, 1). epsilon: ε > 0.
+
+    Kingma & Ba, "Adam: a method for stochastic optimization", 2015.
+    """
+
+    slots = ("m", "v")
+    examples = [{}, {"lr": 0.01, "beta_1": 0.8, "beta_2": 0.9, "epsilon": 1e-6}]
+
+    def __init__(
+        self, lr: float = 1e-3, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8
+    ) -> None:
+        if lr <= 0:
+            raise ValueError(f"lr must be positive, got {lr}")
+        if not (0 <= beta_1 < 1 and 0 <= beta_2 < 1):
+            raise ValueError(f"beta_1 and beta_2 must be in [0, 1), got {beta_1} and {beta_2}")
+        if epsilon <= 0:
+            raise ValueError(f"epsilon must be positive, got {epsilon}")
+        self.lr, self.beta_1, self.beta_2, self.epsilon = lr, beta_1, beta_2, epsilon
+
+    def update(self, value: Array, gradient: Array, context: UpdateContext, *slots: Array) -> None:
+        m, v = slots
+        root = sqrt(1 - self.beta_2**context.step)
+        rate = self.lr * root / (1 - self.beta_1**context.step)
+        t = np.multiply(gradient, 1 - self.beta_1, out=context.empty(len(value)))
+        m *= self.beta_1
+        m += t
+        gradient *= gradient
+        gradient *= 1 - self.beta_2
+        v *= self.beta_2
+        v += gradient
+        np.sqrt(v, out=t)
+        t += self.epsilon * root
+        np.divide(m, t, out=t)
+        t *= rate
+        value -= t

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from dtrain import Array, Optimizer, UpdateContext
+
+
+class Momentum(Optimizer):
+    """Gradient descent with momentum: u ← γ·u + η·g; θ ← θ − u.
+
+    lr: η > 0. momentum: γ in [0, 1). The rate is inside the velocity, so a schedule's change of η reaches
+    the past gradients' part of u only as it decays (PyTorch keeps η outside).
+
+    Rumelhart, Hinton & Williams, "Learning representations by back-propagating errors", 1986; Polyak, 1964.
+    """
+
+    slots = ("velocity",)
+    examples = [{"lr": 0.1, "momentum": 0.8}]
+
+    def __init__(self, lr: float = 0.01, momentum: float = 0.9) -> None:
+        if lr <= 0:
+            raise ValueError(f"lr must be positive, got {lr}")
+        if not 0 <= momentum < 1:
+            raise ValueError(f"momentum must be in [0, 1), got {momentum}")
+        self.lr, self.momentum = lr, momentum
+
+    def update(self, value: Array, gradient: Array, context: UpdateContext, *slots: Array) -> None:
+        (velocity,) = slots
+        velocity *= self.momentum
+        gradient *= self.lr
+        velocity += gradient
+        value -= velocity

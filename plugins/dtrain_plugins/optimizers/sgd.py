@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from dtrain import Array, Optimizer, UpdateContext
+
+
+class Sgd(Optimizer):
+    """Gradient descent: θ ← θ − η·g. lr: η > 0.
+
+    Robbins & Monro, "A stochastic approximation method", 1951.
+    """
+
+    examples = [{"lr": 0.1}]
+
+    def __init__(self, lr: float = 0.01) -> None:
+        if lr <= 0:
+            raise ValueError(f"lr must be positive, got {lr}")
+        self.lr = lr
+
+    def update(self, value: Array, gradient: Array, context: UpdateContext, *slots: Array) -> None:
+        gradient *= self.lr
+        value -= gradient

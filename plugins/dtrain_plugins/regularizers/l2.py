@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import numpy as np
+
+from dtrain import Array, Regularizer
+
+
+class L2(Regularizer):
+    """Penalty weight·Σw², gradient 2·weight·w (no factor ½). weight: ≥ 0.
+
+    Added to the gradient, so that an adaptive optimizer scales it: not the same as decoupled weight decay.
+    Hoerl & Kennard, "Ridge regression", 1970.
+    """
+
+    examples = [{"weight": 0.1}]
+
+    def __init__(self, weight: float = 1e-4) -> None:
+        if weight < 0:
+            raise ValueError(f"weight must be at least 0, got {weight}")
+        self.weight = weight
+
+    def penalty(self, value: Array) -> float:
+        return self.weight * float(np.dot(value, value))
+
+    def gradient(self, value: Array, out: Array) -> None:
+        out += (2 * self.weight) * value
