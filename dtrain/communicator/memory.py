@@ -27,7 +27,7 @@ def private(count: int, dtype: Any) -> Array:
     dtype = np.dtype(dtype)
     raw = np.zeros(count * dtype.itemsize + ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
-    return raw[start : start + count * dtype.itemsize].view(dtype)
+    return np.ndarray((count,), dtype, raw.data, start)
 
 
 def shared(count: int, dtype: Any, rank: int, size: int, share: Share) -> list[Array | None]:

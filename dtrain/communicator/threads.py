@@ -45,8 +45,8 @@ class ThreadCommunicator:
 
     def allgather(self, send: Array, receive: Array) -> None:
         check_receive(send, receive, self.size)
-        for row, sent in zip(receive, self._meet("allgather", send, send.copy()), strict=True):
-            row[...] = sent
+        for rank, sent in enumerate(self._meet("allgather", send, send.copy())):
+            receive[rank] = sent
 
     def exchange(self, sends: Sequence[tuple[int, Array]], receives: Sequence[tuple[int, Array]]) -> None:
         check_exchange(sends, receives, self.size)
