@@ -41,6 +41,8 @@ def _spelled(value: object) -> str:
         return f"{{ {pairs} }}" if pairs else "{}"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(_spelled, value))}]"
+    if isinstance(value, int) and abs(value) >= 2**63:
+        return "a number beyond 2⁶³"  # Python refuses to spell the largest ones
     return repr(value)
 
 
