@@ -8,6 +8,7 @@ distributions may change between versions and reject, so that they use a varying
 from __future__ import annotations
 
 import hashlib
+import json
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ _WORDS = 4  # 64-bit words in one Philox block
 
 def key_of(seed: int, *path: str | int) -> Array:
     """Returns the 128-bit Philox key of a stream, as two uint64: different paths are different streams."""
-    text = "\0".join(f"{type(part).__name__}:{part}" for part in (seed, *path))
+    text = json.dumps((seed, *path), default=int)  # default: NumPy's integers are integers
     return np.frombuffer(hashlib.blake2b(text.encode(), digest_size=16).digest(), np.uint64)
 
 
@@ -48,24 +49,31 @@ class Words:
 
 
 def uniform_from(words: Array, dtype: np.dtype[np.floating]) -> Array:
-    """Maps words to the open interval (0, 1), on the centres of 2²³ (float32) or 2⁵² (float64) cells."""
+    """Maps words to the open interval (0, 1), on the centres of 2²³ (float32) or 2⁵² (float64) cells.
+
+    The leading bits of a word become the fraction of a number of [1, 2), of which 1 − half a cell is taken:
+    (2k + 1)/2²⁴ or (2k + 1)/2⁵³, without rounding.
+    """
     if dtype == np.float32:
-        numbers = np.right_shift(words.view(np.uint32), np.uint32(9)).astype(np.float32)
-        numbers += np.float32(0.5)
-        numbers *= np.float32(2.0**-23)
-        return numbers
-    numbers = np.right_shift(words, np.uint64(12)).astype(np.float64)
-    numbers += 0.5
-    numbers *= 2.0**-52
-    return numbers
+        bits = words.view(np.uint32) >> np.uint32(9)
+        bits |= np.uint32(0x3F800000)
+        single: Array = bits.view(np.float32)
+        single -= np.float32(1 - 2.0**-24)
+        return single
+    bits = words >> np.uint64(12)
+    bits |= np.uint64(0x3FF0000000000000)
+    double: Array = bits.view(np.float64)
+    double -= 1 - 2.0**-53
+    return double
 
 
 def normal_from(words: Array, dtype: np.dtype[np.floating]) -> Array:
     """Maps words to the standard normal distribution (Box & Muller 1958); neighbours make a pair."""
-    u = uniform_from(words, dtype).reshape(-1, 2)
-    radius = np.sqrt(dtype.type(-2) * np.log(u[:, 0]))
-    angle = dtype.type(2 * np.pi) * u[:, 1]
-    return np.stack((radius * np.cos(angle), radius * np.sin(angle)), axis=1).reshape(-1)
+    u = uniform_from(words, dtype)
+    pairs = u.reshape(-1, 2)
+    radius = np.sqrt(dtype.type(-2) * np.log(pairs[:, 0]))
+    angle = dtype.type(2 * np.pi) * pairs[:, 1]
+    return np.stack((radius * np.cos(angle), radius * np.sin(angle)), axis=1).reshape(u.shape)
 
 
 def per_block(dtype: np.dtype[np.floating]) -> int:
@@ -87,7 +95,7 @@ class Stream:
         return words
 
     def uniform(self, shape: Shape, low: float = 0.0, high: float = 1.0) -> Array:
-        """Returns float64 numbers of the open interval (low, high)."""
+        """Returns float64 numbers of the interval (low, high), whose ends only rounding can reach."""
         count = prod(shape)
         numbers = uniform_from(self._take(count), np.dtype(np.float64))[:count].reshape(shape)
         return low + (high - low) * numbers
@@ -122,4 +130,4 @@ class SampleStreams:
         stream = self._streams.get(key)
         if stream is None:
             stream = self._streams[key] = Words(self._seed, "sample", name, draw)
-        return stream.read(rows * blocks, first * blocks, epoch)
+        return stream.read(rows * blocks, first * blocks, epoch).reshape(rows, _WORDS * blocks)

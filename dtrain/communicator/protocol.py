@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 class Communicator(Protocol):
     """Ranks that work on one job. It moves buffers and knows no model.
 
-    Every method but `abort` is a blocking collective: all ranks call it, in the same order, with arrays of
-    the same shape and dtype. Arrays are C-contiguous. A rank that fails takes the others out of their
-    collective with `PeerFailed` (threads) or ends the whole job (MPI); no rank waits for ever.
+    Every method but `abort` and `where` is a blocking collective: all ranks call it, in the same order, with
+    arrays of the same shape and dtype. Arrays are C-contiguous. A rank that fails takes the others out of
+    their collective with `PeerFailed` (threads) or ends the whole job (MPI); no rank waits for ever.
     """
 
     rank: int
@@ -27,24 +27,25 @@ class Communicator(Protocol):
         """Returns when every rank has called it; what ranks wrote to shared arrays before is then visible."""
 
     def allgather(self, send: Array, receive: Array) -> None:
-        """Puts every rank's `send` into `receive`, of shape (size, *send.shape), on every rank. Also a barrier."""
+        """Puts every rank's `send` into `receive`, of shape (size, *send.shape). Also a barrier."""
 
-    def exchange(
-        self, sends: Sequence[tuple[int, Array]], receives: Sequence[tuple[int, Array]]
-    ) -> None:
+    def exchange(self, sends: Sequence[tuple[int, Array]], receives: Sequence[tuple[int, Array]]) -> None:
         """Sends arrays to peers and receives arrays from peers, all at once; returns when all are done.
 
         Between two ranks, messages match in the order in which each side lists them. Not a barrier.
         """
 
     def share(self, value: Any) -> list[Any]:
-        """Returns every rank's JSON value, in rank order, on every rank. For rare, small things; never arrays."""
+        """Returns every rank's JSON value, in rank order, on every rank. For rare, small things."""
 
     def allocate(self, count: int, dtype: Any) -> list[Array | None]:
         """Returns one zeroed 1-D array of `count` elements for each rank, 64-byte aligned.
 
         This rank's own is always there; a peer's is None where this rank cannot address it.
         """
+
+    def where(self) -> str:
+        """Returns the collective that this rank entered last: `allgather #17 of (512,) float64`."""
 
     def abort(self, code: int) -> None:
         """Ends every rank of the job, now, with this exit code. Does not return under MPI."""

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
+from dtrain.errors import DataError
+
 if TYPE_CHECKING:
     from dtrain.types import Array, Shape
 
@@ -29,17 +31,26 @@ class Rows(Protocol):
 
 
 class ArrayRows:
-    """Rows of arrays, in memory or memory-mapped."""
+    """Rows of arrays, in memory or memory-mapped. Raises `DataError` when x and y differ in length."""
 
     def __init__(self, x: Array, y: Array | None = None, whole: bool = True) -> None:
-        self.x, self.y, self.whole = x, y, whole
-        self.shape: Shape = x.shape[1:]
+        if y is not None and len(y) != len(x):
+            raise DataError(f"expected as many rows in y as in x, {len(x)}, got {len(y)}")
+        # Plain views: a row of an np.memmap would be an np.memmap.
+        self.x, self.y, self.whole = np.asarray(x), None if y is None else np.asarray(y), whole
+        self.shape: Shape = self.x.shape[1:]
 
     def __len__(self) -> int:
         return len(self.x)
 
     def rows(self, indices: Array) -> tuple[Array, Array | None]:
-        return self.x.take(indices, axis=0), None if self.y is None else self.y.take(indices, axis=0)
+        return _taken(self.x, indices), None if self.y is None else _taken(self.y, indices)
+
+
+def _taken(array: Array, indices: Array) -> Array:
+    if array.flags.c_contiguous:
+        return array.take(indices, axis=0)
+    return np.ascontiguousarray(array[indices])  # take would first copy the whole array
 
 
 class Subset:

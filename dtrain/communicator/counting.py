@@ -1,0 +1,71 @@
+"""Any communicator, counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dtrain.communicator.protocol import Communicator
+    from dtrain.types import Array
+
+
+class CountingCommunicator:
+    """Passes every call on to `inner` and counts, by the name of the method, what this rank sends.
+
+    calls: how often each method was called.
+    messages: arrays sent to other ranks. An allgather counts as one to each of them, whatever its algorithm.
+    bytes: what these messages hold.
+    """
+
+    def __init__(self, inner: Communicator) -> None:
+        self.inner = inner
+        self.rank = inner.rank
+        self.size = inner.size
+        self.shares_memory = inner.shares_memory
+        self.calls: Counter[str] = Counter()
+        self.messages: Counter[str] = Counter()
+        self.bytes: Counter[str] = Counter()
+
+    def reset(self) -> None:
+        """Starts every count from zero."""
+        for counter in (self.calls, self.messages, self.bytes):
+            counter.clear()
+
+    def where(self) -> str:
+        return self.inner.where()
+
+    def barrier(self) -> None:
+        self._count("barrier")
+        self.inner.barrier()
+
+    def allgather(self, send: Array, receive: Array) -> None:
+        self._count("allgather", self.size - 1, (self.size - 1) * send.nbytes)
+        self.inner.allgather(send, receive)
+
+    def exchange(self, sends: Sequence[tuple[int, Array]], receives: Sequence[tuple[int, Array]]) -> None:
+        away = [array.nbytes for target, array in sends if target != self.rank]
+        self._count("exchange", len(away), sum(away))
+        self.inner.exchange(sends, receives)
+
+    def share(self, value: Any) -> list[Any]:
+        self._count("share")
+        return self.inner.share(value)
+
+    def allocate(self, count: int, dtype: Any) -> list[Array | None]:
+        self._count("allocate")
+        return self.inner.allocate(count, dtype)
+
+    def abort(self, code: int) -> None:
+        self._count("abort")
+        self.inner.abort(code)
+
+    def close(self) -> None:
+        self._count("close")
+        self.inner.close()
+
+    def _count(self, name: str, messages: int = 0, bytes: int = 0) -> None:
+        self.calls[name] += 1
+        self.messages[name] += messages
+        self.bytes[name] += bytes

@@ -1,0 +1,64 @@
+"""When a process ends out of turn, the job ends: no rank waits for one that is gone."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+GRACE = 3.0  # seconds: ranks that forgot close() may still leave in good order, if they leave together
+
+
+class Leaving:
+    """Watches over the end of one process, until `close`.
+
+    A process that ends without it cannot simply go: MPI_Finalize would wait for ever. After an uncaught error
+    it ends the job at once, with the traceback on the screen; otherwise (a sys.exit) it waits `GRACE` for the
+    others to end as well before it takes them with it. Exit code 1.
+    """
+
+    def __init__(self, mpi: Any, comm: MPI.Comm, where: Callable[[], str]) -> None:
+        self._mpi = mpi
+        self._comm = comm
+        self._where = where
+        self._process = os.getpid()
+        self._failed = False
+        self._excepthook = sys.excepthook
+        sys.excepthook = self._note_failure
+        atexit.register(self._at_exit)
+
+    def close(self) -> None:
+        """Collective: from here on the process may end as it likes."""
+        atexit.unregister(self._at_exit)
+        if sys.excepthook == self._note_failure:
+            sys.excepthook = self._excepthook
+        self._comm.Free()
+
+    def _note_failure(self, *error: Any) -> None:
+        self._failed = True
+        self._excepthook(*error)
+
+    def _at_exit(self) -> None:
+        forked = os.getpid() != self._process
+        if forked or self._mpi.Is_finalized() or (not self._failed and self._everyone_leaves()):
+            return
+        rank, size = self._comm.rank, self._comm.size
+        print(f"dtrain: rank {rank} of {size} ended after {self._where()}; ending the job", file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._comm.Abort(1)
+
+    def _everyone_leaves(self) -> bool:
+        request = self._comm.Ibarrier()
+        deadline = time.monotonic() + GRACE
+        while not request.Test():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        return True

@@ -1,0 +1,57 @@
+"""The dataset `digits`."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+
+from dtrain import DataError, Dataset
+
+from .checks import Named, opened, reading, rows_of
+
+_FILE = "datasets/data/digits.csv.gz"
+_COLUMNS = 65  # 64 pixels of 0 … 16, and the class
+_WHITE = 16
+
+
+class Digits(Dataset):
+    """1,797 handwritten digits of 8×8 pixels, from the file that comes with scikit-learn.
+
+    x (1797, 64): float32, pixels divided by 16, in [0, 1]. y (1797,): int64, the digit 0 … 9.
+    scikit-learn is not imported, only found. There is no split of its own: `data.validation` holds some out.
+
+    Raises DataError when the file is missing or damaged.
+    E. Alpaydin & C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository
+    (1998), its test part.
+    """
+
+    examples = [{}]
+
+    def __init__(self) -> None:
+        path = _file()
+        with reading(path, "the digits of scikit-learn"), opened(path) as file:
+            table = np.loadtxt(file, dtype=np.int64, delimiter=",", ndmin=2)
+        if table.shape[1] != _COLUMNS or table.min() < 0 or table.max() > _WHITE:
+            raise DataError(
+                f"{path}: expected {_COLUMNS} columns of 0 … {_WHITE}, got {table.shape[1]} of "
+                f"{table.min()} … {table.max()}; install scikit-learn again"
+            )
+        x = (table[:, :-1] / _WHITE).astype(np.float32)
+        self.train = rows_of(Named(x, f"{path}, pixels"), Named(table[:, -1], f"{path}, classes"))
+
+
+def _file() -> Path:
+    try:
+        spec = importlib.util.find_spec("sklearn")
+    except ValueError:  # something in sys.modules calls itself sklearn and has no spec
+        spec = None
+    for folder in (spec and spec.submodule_search_locations) or ():
+        path = Path(folder, _FILE)
+        if path.exists():
+            return path
+    raise DataError(
+        "digits: expected the file that comes with scikit-learn, got no scikit-learn with it; "
+        'pip install "dtrain[demo]", or choose another dataset in data.name'
+    )
