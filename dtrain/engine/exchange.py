@@ -95,9 +95,10 @@ class MessageExchange:
     def __init__(self, layout: FlatLayout, shards: int, ranges: list[Node], communicator: Communicator, dtype: Any) -> None:
         self._communicator = communicator
         self._block, size, me = layout.block, layout.size, communicator.rank
-        covers = cover(*ranges[me], shards)
+        every = [cover(a, b, shards) for a, b in ranges]
+        covers = every[me]
         self.values = _own(communicator, size, dtype)
-        flat = _own(communicator, size * len(covers), dtype)
+        flat = _own(communicator, size * max(map(len, every)), dtype)
         self.nodes = [flat[i * size : (i + 1) * size] for i in range(len(covers))]
         plan = make_plan(shards, ranges, layout.blocks, me)
         self.ranges = plan.ranges
