@@ -34,7 +34,7 @@ class Join:
 
 @dataclass(frozen=True)
 class Plan:
-    """rounds: for each level, the joins in which `rank` takes part. ranges: each rank's blocks in the end."""
+    """rounds: for each level, the joins in which `rank` takes part, maybe none. ranges: each rank's final blocks."""
 
     rounds: list[list[Join]]
     ranges: list[tuple[int, int]]
@@ -58,9 +58,9 @@ def make_plan(shards: int, ranges: list[tuple[int, int]], blocks: int, rank: int
             levels.setdefault(level, []).append(join)
         return merged, level
 
-    final, _ = visit((0, shards))
+    final, height = visit((0, shards))
     spans = {r: (a, b) for r, a, b in final}
-    return Plan([levels[level] for level in sorted(levels)], [spans[r] for r in range(len(ranges))])
+    return Plan([levels.get(level, []) for level in range(1, height + 1)], [spans[r] for r in range(len(ranges))])
 
 
 def _merge(left: list[Slice], right: list[Slice], blocks: int) -> list[Slice]:
