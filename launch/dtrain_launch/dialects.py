@@ -1,7 +1,7 @@
 """What each MPI has to be told so that the same job runs the same way under all of them.
 
-Oversubscription is always allowed, never hidden behind inflated slots: an MPI that knows of it yields the core
-while it waits. Binding is always off: the ranks share out the cores themselves, in one way under every MPI.
+Oversubscription is always allowed, never hidden behind inflated slots: an MPI that knows of it yields the
+core while it waits. Binding is always off: the ranks share out the cores themselves, alike under every MPI.
 """
 
 from collections.abc import Mapping

@@ -19,7 +19,7 @@ _LIBRARIES = ("libmpi.so", "libmpi.so.12", "libmpi.so.40")
 def find_mpirun(environment: Mapping[str, str], prefixes: Sequence[Path], python: Path) -> Path:
     """The first that is there; raises LaunchError where none is.
 
-    1. Beside the library that MPI4PY_LIBMPI names; where that is not set, in a prefix that holds an MPI library.
+    1. Beside the library that MPI4PY_LIBMPI names; where that is not set, in a prefix with an MPI library.
     2. On PATH.
     3. Beside Python itself.
     """

@@ -15,8 +15,8 @@ def supervise(arguments: Sequence[str], environment: Mapping[str, str], grace: f
     """Run `arguments` in a session of its own and return dtrain's exit code.
 
     SIGINT, SIGTERM, SIGHUP (the terminal is gone; not under nohup) and SIGUSR1 (a scheduler's warning) stop
-    the ranks as in `Stopping`. The code: that of the first signal received, otherwise 0 and 2 as they came and
-    1 for all else, since each MPI has its own numbers for a lost rank. For a process with one thread.
+    the ranks as in `Stopping`. The code: that of the first signal received, otherwise 0 and 2 as they came
+    and 1 for all else, since each MPI has its own numbers for a lost rank. For a process with one thread.
     """
     stops = _stop_signals()
     with _held_back({*stops, signal.SIGCHLD}) as release, Brood() as brood:
