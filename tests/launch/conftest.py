@@ -48,26 +48,17 @@ class Fake:
         return log.read_text().split() if log.exists() else []
 
     def wait_for(self, word: str) -> None:
-        wait_until(lambda: word in self.log(), f"{word} in the log")
+        self.wait_until(lambda: word in self.log(), f"{word} in the log")
 
-    def number(self, name: str) -> int:
-        """The process number that the body wrote to the file `name`."""
-        return int((self.folder / name).read_text())
+    def wait_until(self, true: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + 30
+        while not true():
+            assert time.monotonic() < deadline, f"waited 30 s for {what}"
+            time.sleep(0.02)
 
-
-def wait_until(true: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < deadline, f"waited 30 s for {what}"
-        time.sleep(0.02)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    def is_alive(self, name: str) -> bool:
+        """Whether the process lives whose number the body wrote to the file `name`."""
+        return Path("/proc", (self.folder / name).read_text()).exists()
 
 
 @pytest.fixture
