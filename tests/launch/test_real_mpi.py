@@ -79,7 +79,7 @@ def run(tmp_path, environment):
     for launcher in running:
         if launcher.poll() is None:
             launcher.terminate()
-        launcher.communicate()
+            launcher.communicate()
 
 
 def reports(folder: Path) -> list[list]:
