@@ -53,6 +53,8 @@ class Network:
             raise ConfigError("a network needs at least one layer: add a [[network]] table")
         self.dtype = np.dtype(dtype)
         self.input_shape = shape
+        self.watch: Callable[[str, str, Array], None] | None = None
+        """Is shown (layer, "forward" or "backward", result) after each, when debugging."""
         self._describe = describe
         self.inventory = Inventory(dtype, initializer)
         self.nodes: list[Node] = []
@@ -120,6 +122,8 @@ class Network:
                     y, backward = node.layer.forward(outputs[inputs[0]], context)
                 else:
                     y, backward = node.layer.forward(tuple(outputs[i] for i in inputs), context)  # type: ignore[arg-type]
+                if self.watch is not None:
+                    self.watch(node.name, "forward", y)
                 outputs.append(y)
                 backwards.append(backward)
         except Exception as error:
@@ -141,6 +145,8 @@ class Network:
                 context.layer = node.name
                 dx = backwards[k](grads[k + 1])  # type: ignore[arg-type]
                 for i, part in zip(node.inputs, (dx,) if len(node.inputs) == 1 else dx, strict=True):
+                    if self.watch is not None:
+                        self.watch(node.name, "backward", part)
                     grads[i] = part if grads[i] is None else grads[i] + part
         except Exception as error:
             self._note(error, node, "backward")
