@@ -31,6 +31,9 @@ class Bound:
     extra: Mapping[str, Any] = field(default_factory=dict)
     """What the engine, not the part, has to know of a layer inside a container: `id`, `inputs`."""
 
+    owners: dict[type, Entry] = field(default_factory=dict, repr=False)
+    """The registry's: what a function makes is known by its class only once it is made."""
+
     @property
     def kind(self) -> str:
         return self.entry.kind
@@ -70,6 +73,7 @@ class Bound:
             )
         for name, value in self.extra.items():
             setattr(part, name, value)
+        self.owners.setdefault(type(part), self.entry)
         return part
 
     def resolved(self) -> dict[str, Any]:
