@@ -35,7 +35,8 @@ def test_another_version_is_named_with_its_ranks():
 
     assert str(caught.value) == (
         "optimizers.adam differs between ranks: plugin 'acme' 1.2 (distribution acme-dtrain) on "
-        "ranks 0-1, 3-5; plugin 'acme' 1.3 (distribution acme-dtrain) on rank 2; install the same plugins on every host"
+        "ranks 0-1, 3-5; plugin 'acme' 1.3 (distribution acme-dtrain) on rank 2; "
+        "install the same plugins on every host"
     )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dtrain.contracts import Initializer, Layer
@@ -126,6 +126,7 @@ ANNOTATIONS = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(VALUES, ANNOTATIONS)
 def test_any_value_is_converted_or_refused(value, annotation):
     with contextlib.suppress(MismatchError):
