@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, time
+from enum import Enum
 from pathlib import PurePath
 from typing import Any
 
@@ -111,6 +112,8 @@ def _plain(value: Any) -> Any:
         return value.resolved()
     if isinstance(value, PurePath):
         return str(value)
+    if isinstance(value, Enum):
+        return _plain(value.value)
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, Mapping):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import date
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,14 @@ class Sequential(Layer):
     def __init__(self, layers: list[Layer]) -> None: ...
 
 
+class Mode(Enum):
+    SAME = "same"
+
+
+class Padded(Layer):
+    def __init__(self, mode: Mode = Mode.SAME) -> None: ...
+
+
 class Npz(Dataset):
     def __init__(self, path: Path) -> None: ...
 
@@ -51,7 +60,7 @@ def makes_another() -> Optimizer:
 @pytest.fixture
 def registry(registry_of):
     return registry_of(
-        layers={"dense": Dense, "sequential": Sequential},
+        layers={"dense": Dense, "sequential": Sequential, "padded": Padded},
         initializers={"normal": Normal},
         datasets={"npz": Npz},
         optimizers={"fails": Fails, "makes_another": makes_another},
@@ -85,6 +94,10 @@ def test_a_resolved_path_is_absolute(registry, tmp_path, monkeypatch):
     table = registry.bind("datasets", "npz", {"path": "x.npz"}, "here").resolved()
 
     assert table == {"name": "npz", "path": f"{tmp_path}/x.npz"}
+
+
+def test_an_enumeration_is_written_as_its_value(registry):
+    assert registry.bind("layers", "padded", {"mode": "same"}, "here").resolved()["mode"] == "same"
 
 
 def test_an_instance_that_was_given_cannot_be_written(registry):

@@ -38,6 +38,9 @@ def bind(contract: Any, kind: str, value: Any, where: str) -> object:
         (3, Any, 3),
         (print, Callable[[], int], print),
         (print, object, print),
+        (Layer, type[Layer], Layer),
+        (print, Callable[[], Layer], print),
+        (np.float64(0.5), Any, 0.5),
     ],
 )
 def test_a_value_of_its_annotation_is_converted(value, annotation, converted):
