@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from pathlib import Path
@@ -82,9 +81,10 @@ if c.rank == 0:
     os.kill(launcher, 9)
 time.sleep(60)
 """
-    job = mpirun(2, ["-c", program], timeout=30)
+    left_behind = {"TMPDIR": str(tmp_path), "OMPI_MCA_btl_sm_backing_directory": str(tmp_path)}
+    job = mpirun(2, ["-c", program], timeout=30, environ=left_behind)
     assert job.code == -signal.SIGKILL
-    ranks = [int(path.name) for path in tmp_path.iterdir()]
+    ranks = [int(path.name) for path in tmp_path.iterdir() if path.name.isdecimal()]
     assert len(ranks) == 2
     deadline = time.monotonic() + 10
     while any(map(running, ranks)) and time.monotonic() < deadline:
@@ -94,7 +94,7 @@ time.sleep(60)
 
 def running(process):
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
+        status = Path(f"/proc/{process}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return status.rpartition(")")[2].split()[0] != "Z"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -38,6 +40,16 @@ def test_large_arrays_go_in_pieces(job, monkeypatch, count):
     communicator.exchange([(peer, np.arange(count) + 10.0 * me + peer) for peer in range(size)], receives)
     for peer, array in receives:
         np.testing.assert_array_equal(array, np.arange(count) + 10.0 * peer + me)
+
+
+def test_what_is_done_at_an_uncaught_error_is_undone_by_close():
+    from dtrain.communicator import MpiCommunicator
+
+    before = sys.excepthook
+    communicator = MpiCommunicator()
+    assert sys.excepthook != before
+    communicator.close()
+    assert sys.excepthook == before
 
 
 def test_ranks_of_one_host_share_memory(job):
