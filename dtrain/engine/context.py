@@ -83,7 +83,7 @@ class Context:
         flat = [a.max(axis=axes, initial=-np.inf) if axes else a for a in arrays]
         pack, parts = self._pack("max", [a.shape[1:] for a in flat], dtype)
         for array, part in zip(flat, parts, strict=True):
-            rows = array.reshape(array.shape[0], -1)
+            rows = array.reshape(array.shape[0], part.shape[1])
             for i, shard in enumerate(self.layout.slices):
                 np.maximum.reduce(rows[shard], axis=0, out=part[i], initial=-np.inf)
         outs = self._unpack(self._totals.max(pack), flat)
@@ -143,14 +143,14 @@ class Context:
 
     def _shard_sums(self, array: Array, out: Array) -> None:
         """Writes the sum over each local shard's rows into out: (local shards, width)."""
-        flat = array.reshape(array.shape[0], -1)
+        flat = array.reshape(array.shape[0], out.shape[1])
         if flat.dtype.kind not in "fc":
             for i, rows in enumerate(self.layout.slices):
                 np.add.reduce(flat[rows], axis=0, out=out[i])
             return
         for first, shards, row, size in self.layout.groups:
             if size:
-                block = flat[row : row + shards * size].reshape(shards, size, -1)
+                block = flat[row : row + shards * size].reshape(shards, size, out.shape[1])
                 np.matmul(self._ones_of(size, flat.dtype), block, out=out[first : first + shards, None])
             else:
                 out[first : first + shards] = 0
