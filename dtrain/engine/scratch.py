@@ -34,13 +34,13 @@ class Scratch:
             view = self._views[i].get((shape, dtype))
             if view is not None:
                 return view
-        return self._make(i, shape, np.dtype(dtype))
+        return self._make(i, shape, dtype)
 
-    def _make(self, i: int, shape: Shape, dtype: np.dtype[Any]) -> Array:
+    def _make(self, i: int, shape: Shape, dtype: Any) -> Array:
         if i == len(self._views):
             self._buffers.append(np.empty(0, np.uint8))
             self._views.append({})
-        count = prod(shape) * dtype.itemsize
+        count = prod(shape) * np.dtype(dtype).itemsize
         if self._buffers[i].size < count:
             self._buffers[i] = aligned(count)
             self._views[i].clear()
