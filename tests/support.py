@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,16 @@ def assert_other_bits(actual: Any, expected: Any) -> None:
     """A negative control: had the code done that, its test would have seen it."""
     assert np.asarray(actual).shape == np.asarray(expected).shape
     assert np.asarray(actual).tobytes() != np.asarray(expected).tobytes()
+
+
+@contextmanager
+def refused(kind: type[Exception], message: str, *notes: str) -> Iterator[pytest.ExceptionInfo[Exception]]:
+    """What happens within must raise exactly `kind`, with exactly this text and these notes."""
+    with pytest.raises(kind) as caught:
+        yield caught
+    assert type(caught.value) is kind
+    assert str(caught.value) == message
+    assert getattr(caught.value, "__notes__", []) == list(notes)
 
 
 # ---------------------------------------------------------------------- contexts
