@@ -17,7 +17,7 @@ from dtrain.parameter import Parameter, State
 from dtrain.random import SampleStreams
 from tests.support import Constant, assert_other_bits, assert_same_bits, in_context, rough
 
-ROWS = [0, 1, 5, 8, 61, 64]
+ROWS = [0, 1, 5, 8, 10, 11, 61, 64]
 MANY = [2, 3, 5, 8]
 FLOATS = ["float32", "float64", "complex64", "complex128"]
 TOLERANCE = {"float32": 2e-6, "complex64": 2e-6, "float64": 1e-14, "complex128": 1e-14}
