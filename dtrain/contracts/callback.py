@@ -60,7 +60,7 @@ class Callback:
         """When the run fails; other ranks may be gone, so nothing collective belongs here."""
 
     def state(self) -> dict[str, Any]:
-        """Returns what a checkpoint must keep, as JSON values."""
+        """Returns what a checkpoint must keep: JSON values, and snapshots of `run.snapshot()`."""
         return {}
 
     def load_state(self, state: dict[str, Any]) -> None:

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from dtrain.contracts import ArrayRows
 from dtrain.data import Batches
 from dtrain.engine import rank_ranges
-from dtrain.errors import DataError
-from tests.support import assert_same_bits, refused
+from tests.support import assert_same_bits
 
 
 class Counted(ArrayRows):
@@ -119,21 +118,40 @@ def test_real_targets_get_the_runs_dtype():
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_a_value_that_is_not_finite_is_named_by_its_sample(value):
-    rows = numbered(20, whole=False)
-    rows.x[13, 1] = value
-    (batches,) = ranks_of(rows, 20, 1)
-    message = "sample 13 of the data holds a value that is not finite; clean the data"
+@pytest.mark.parametrize("name", ["x", "y"])
+def test_a_value_that_is_not_finite_is_named_by_its_sample_and_replaced(name, value):
+    rows = ArrayRows(np.ones((20, 2), "f4"), np.ones((20, 1)), whole=False)
+    getattr(rows, name)[13, -1] = value
     for order in (None, np.arange(20)[::-1]):
-        with refused(DataError, message):
-            list(batches.cut(0, order))
+        found = [next(batches.cut(0, order)) for batches in ranks_of(rows, 20, 3)]
+        problems = [batch.problem for batch in found if batch.problem]
+        assert problems == [f"[data]: {name} of sample 13 is not finite; clean the data"]
+        for batch in found:  # the rank goes on with zeros, so that nobody waits for it
+            expected = 0 if batch.problem else 1
+            assert (batch.x == expected).all()
+            assert (batch.y == expected).all()
+            assert batch.x.shape == (batch.layout.local, 2)
+
+
+def test_targets_that_do_not_fit_are_named_by_the_samples_of_their_batch():
+    def check(y):
+        if y.max() > 14:
+            raise ValueError("a target is 15")
+
+    rows = numbered(20, whole=False)
+    batches = Batches(rows, 8, 8, 0, 8, "float32", check=check)
+    problems = [next(batches.cut(index)).problem for index in range(3)]
+    assert problems == [None, "[data], samples 8 to 15: a target is 15", "[data], samples 16 to 19: a target is 15"]
+    assert [batches.size_of(index) for index in range(3)] == [8, 8, 4]
 
 
 def test_data_that_were_checked_when_they_were_read_are_not_checked_again():
     rows = numbered(20)
     rows.x[13, 1] = np.nan
     (batches,) = ranks_of(rows, 20, 1)
-    assert np.isnan(next(batches.cut(0)).x[13, 1])
+    batch = next(batches.cut(0))
+    assert np.isnan(batch.x[13, 1])
+    assert batch.problem is None
 
 
 def test_whole_numbers_need_no_check():

@@ -34,7 +34,8 @@ class EarlyStopping(Callback):
         self.patience, self.metric, self.minimum_change = patience, metric, minimum_change
         self.restore_best = restore_best
         self.sign = 1 if (mode == "min" or (mode == "auto" and metric == "loss")) else -1
-        self.best, self.waited, self.snapshot = inf, 0, None
+        self.best, self.waited = inf, 0
+        self.snapshot: object = None
 
     def start(self, run: Run) -> None:
         if not run.held_out:
@@ -61,8 +62,8 @@ class EarlyStopping(Callback):
             run.restore(self.snapshot)
 
     def state(self) -> dict[str, Any]:
-        return {"best": None if self.best == inf else self.best, "waited": self.waited}
+        return {"best": None if self.best == inf else self.best, "waited": self.waited, "best_run": self.snapshot}
 
     def load_state(self, state: dict[str, Any]) -> None:
         self.best = inf if state["best"] is None else state["best"]
-        self.waited = state["waited"]
+        self.waited, self.snapshot = state["waited"], state["best_run"]

@@ -47,12 +47,12 @@ class Dense(Layer):
         if self.activation is not None:
             y, activate = self.activation.forward(y, context)
 
-        def backward(dy: Array) -> Array:
+        def backward(dy: Array) -> Array | None:
             if activate is not None:
                 dy = activate(dy)
-            context.gradient(self.weight, lambda rows, out: np.matmul(x[rows].T, dy[rows], out=out))
+            context.gradient(self.weight, lambda rows, out: x[rows].T.dot(dy[rows], out))
             if self.has_bias:
                 context.gradient(self.bias, lambda rows, out: np.add.reduce(dy[rows], axis=0, out=out))
-            return context.matmul(dy, self.weight.value.T)
+            return context.matmul(dy, self.weight.value.T) if self.needs_dx else None
 
         return y, backward
