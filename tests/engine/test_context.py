@@ -322,6 +322,8 @@ def test_a_gradient_outside_of_training_is_refused():
     context.layer = "dense_1"
     with pytest.raises(RuntimeError, match=r"^layer 'dense_1' asked for a gradient outside of training$"):
         context.gradient(Parameter("w", (2,), "weight", Constant(0), (1, 1)), lambda rows, out: None)
+    with pytest.raises(RuntimeError, match=r"^layer 'dense_1' asked for a gradient outside of training$"):
+        context.gradient_total(Parameter("w", (2,), "weight", Constant(0), (1, 1)), np.zeros(2))
 
 
 # ---------------------------------------------------------------------- state

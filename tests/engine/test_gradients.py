@@ -164,3 +164,55 @@ def test_gradients_have_the_dtype_of_the_flat_arrays(dtype):
     rank.step((p, values), (p, values))
     for node, total in rank.totals(p).items():
         assert_same_bits(total, tree_sum((values + values)[slice(*node)]))
+
+
+# ---------------------------------------------------------------------- gradients that are totals already
+
+
+def with_total(rank, p, total, *more):
+    rank.gradients.begin(rank.rows.slices)
+    rank.gradients.add_total(p, total)
+    for values in more:
+        mine = values[rank.rows.start : rank.rows.stop]
+        rank.gradients.add(p, lambda rows, out, x=mine: np.copyto(out, tree_or_zero(x[rows])))
+    rank.gradients.end()
+
+
+@pytest.mark.parametrize("cut", [[(0, 8)], [(0, 1), (1, 8)], [(0, 3), (3, 4), (4, 8)]], ids=str)
+def test_a_total_counts_once_over_all_ranks(cut):
+    total = rough(3, 2)
+    total[0, 0] = -0.0
+    for first, last in cut:
+        p = parameter()
+        rank = Rank([p], 8, first, last)
+        for _ in range(2):
+            with_total(rank, p, total)
+            for node, found in rank.totals(p).items():
+                assert_same_bits(found, total + np.float32(0) if node[0] == 0 else np.zeros_like(total))
+
+
+@pytest.mark.parametrize("cut", [[(0, 8)], [(0, 1), (1, 8)], [(0, 3), (3, 4), (4, 8)]], ids=str)
+def test_a_total_of_a_parameter_of_several_uses_counts_as_the_first_shards(cut):
+    total, values = rough(3, 2), rough(8, 3, 2, seed=1)
+    leaves = values.copy()
+    leaves[0] = total + values[0]
+    for first, last in cut:
+        p = parameter(uses=2)
+        rank = Rank([p], 8, first, last)
+        with_total(rank, p, total, values)
+        for node, found in rank.totals(p).items():
+            assert_same_bits(found, tree_sum(leaves[slice(*node)]))
+
+
+def test_a_total_of_a_frozen_parameter_is_dropped():
+    p = parameter(trainable=False)
+    rank = Rank([p], 8, 0, 8)
+    with_total(rank, p, np.ones((3, 2), np.float32))
+    assert not rank.totals(p)[0, 8].any()
+
+
+def test_a_total_beside_another_gradient_is_refused():
+    p = parameter("w")
+    rank = Rank([p], 8, 0, 8)
+    with pytest.raises(RuntimeError, match=r"^parameter 'w' got two gradients in one step"):
+        with_total(rank, p, np.ones((3, 2), np.float32), np.ones((8, 3, 2), np.float32))

@@ -56,6 +56,11 @@ def run(net, x, dy):
     return in_context(1, len(x), body)[0]
 
 
+def wanting(layers):
+    """A network whose data want a gradient."""
+    return Network(layers, (3,), np.float32, initializer, needs_dx=True)
+
+
 def no_network(layers, message, *notes):
     with refused(ConfigError, message, *notes) as caught:
         network(layers)
@@ -67,13 +72,13 @@ DY = np.ones_like(X)
 
 
 def test_each_layer_takes_the_output_of_the_one_above():
-    y, dx = run(network(named(Times(2), Times(5))), X, DY)
+    y, dx = run(wanting(named(Times(2), Times(5))), X, DY)
     assert_same_bits(y, 10 * X)
     assert_same_bits(dx, 10 * DY)
 
 
 def test_inputs_name_layers_and_the_data():
-    net = network([("a", Times(2)), ("b", Times(5, "input")), ("c", Sum("a", "b", "input"))])
+    net = wanting([("a", Times(2)), ("b", Times(5, "input")), ("c", Sum("a", "b", "input"))])
     assert [node.inputs for node in net.nodes] == [(0,), (0,), (1, 2, 0)]
     y, dx = run(net, X, DY)
     assert_same_bits(y, 8 * X)
@@ -82,7 +87,7 @@ def test_inputs_name_layers_and_the_data():
 
 def test_gradients_of_an_output_that_several_layers_take_add_up():
     layers = [("a", Times(3)), ("b", Times(2, "a")), ("c", Times(7, "a")), ("d", Sum("a", "b", "c", "a"))]
-    y, dx = run(network(layers), X, DY)
+    y, dx = run(wanting(layers), X, DY)
     assert_same_bits(y, 3 * 11 * X)
     assert_same_bits(dx, 3 * 11 * DY)
 
@@ -181,6 +186,57 @@ def test_the_context_knows_the_layer_at_work_in_both_phases():
 
     run(network([("a", Spy()), ("b", Spy())]), X, DY)
     assert seen == ["a", "b", "b", "a"]
+
+
+# ---------------------------------------------------------------------- gradients that nobody wants
+
+
+class Lazy(Times):
+    """No dx where nobody wants it, and at any rate none when told."""
+
+    def __init__(self, factor, *inputs, never=False):
+        super().__init__(factor, *inputs)
+        self.never = never
+
+    def forward(self, x, context):
+        y, backward = super().forward(x, context)
+        return y, lambda dy: backward(dy) if self.needs_dx and not self.never else None
+
+
+def test_layers_in_front_of_which_nothing_is_trained_need_no_dx():
+    layers = [("a", Lazy(1)), ("b", Scale()), ("c", Lazy(1)), ("d", Lazy(1, "input")), ("e", Sum("c", "d"))]
+    net = network(layers)
+    assert [node.layer.needs_dx for node in net.nodes] == [False, False, True, False, True]
+    assert all(node.layer.needs_dx for node in wanting(layers).nodes)
+
+
+def test_a_layer_at_several_places_gives_dx_if_any_of_them_needs_it():
+    shared = Dense(3)
+    net = network([("a", shared), ("b", shared)])
+    assert net.nodes[0].layer.needs_dx
+
+
+def test_a_gradient_that_nobody_wants_is_not_passed_on():
+    y, dx = run(network(named(Lazy(2), Lazy(5))), X, DY)
+    assert_same_bits(y, 10 * X)
+    assert dx is None
+    assert_same_bits(run(wanting(named(Lazy(2), Lazy(5))), X, DY)[1], 10 * DY)
+
+
+def test_no_dx_where_it_is_needed_is_an_error_that_names_the_layer():
+    notes = "in the backward of layer 'layer_2' (Lazy)", "on rank 0 of 1"
+    with refused(TypeError, "backward must return dx, got None", *notes):
+        run(wanting(named(Times(2), Lazy(5, never=True))), X, DY)
+
+
+def test_a_watcher_sees_every_result_of_both_phases():
+    seen = []
+    net = wanting(named(Times(2), Times(5)))
+    net.watch = lambda name, phase, array: seen.append((name, phase, array[0, 0]))
+    run(net, X + 1, DY)
+    assert seen == [
+        ("layer_1", "forward", 2), ("layer_2", "forward", 10), ("layer_2", "backward", 5), ("layer_1", "backward", 10)
+    ]  # fmt: skip
 
 
 # ---------------------------------------------------------------------- one layer in several places
