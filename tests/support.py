@@ -1,4 +1,4 @@
-"""What the tests of the engine and of training share: reference sums, made-up networks, jobs on thread ranks."""
+"""What the tests of the engine and of training share: reference sums, networks, jobs on thread ranks."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def in_context(
     epoch: int = 0,
     place: int = 0,
 ) -> list[Any]:
-    """Runs body(context, mine) as each rank; mine: its rows of the global batch. Returns every rank's result."""
+    """Returns every rank's body(context, mine); mine: its rows of the global batch."""
 
     def job(communicator: Any) -> Any:
         ranges = rank_ranges(shards, communicator.size)
@@ -193,7 +193,8 @@ class Job:
 
     def __init__(
         self, communicator: Any, net: Network, loss: Loss, optimizer: Any, data: ArrayRows, *,
-        batch_size: int, shards: Any = 8, seed: int = 0, parts: int = 1, metrics: dict[str, Metric] | None = None,
+        batch_size: int, shards: Any = 8, seed: int = 0, parts: int = 1,
+        metrics: dict[str, Metric] | None = None,
         penalties: Callable[[Network], Sequence[Any]] = lambda net: (), **clip: float,
     ) -> None:  # fmt: skip
         shards = resolve_shards(shards, communicator.size)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from dtrain.types import Array
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """This rank's rows of a global batch.
 
     place: where the global batch starts in the epoch, in samples. problem: why these rows cannot be used;

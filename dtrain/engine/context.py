@@ -98,33 +98,34 @@ class Context:
         Stable for any mean/std: each shard sends its sum and its squares about a centre of its own, brought
         to zero one width up (float64 for float32, extended for float64).
         """
-        if axes != tuple(range(1, 1 + len(axes))):
-            raise ValueError(f"moments: axes must be (1, …, k), next to the rows; got {axes}")
-        per_row, shape = prod(x.shape[1 : 1 + len(axes)]), x.shape[1 + len(axes) :]
-        width = prod(shape)
-        wide = _WIDE[x.dtype]
-        rows = np.zeros((len(self.layout.slices), 2, width), wide)
-        flat = x if x.ndim == 2 else x.reshape(x.shape[0] * per_row, width)
-        for first, shards, row, size in self.layout.groups:
+        per_row, shape, flat = 1, x.shape[1:], x
+        if x.ndim != 2 or axes:
+            if axes != tuple(range(1, 1 + len(axes))):
+                raise ValueError(f"moments: axes must be (1, …, k), next to the rows; got {axes}")
+            per_row, shape = prod(x.shape[1 : 1 + len(axes)]), x.shape[1 + len(axes) :]
+            flat = x.reshape(x.shape[0] * per_row, prod(shape))
+        layout = self.layout
+        wide, narrow = _WIDE[x.dtype.char]
+        rows = np.zeros((len(layout.slices), 2, flat.shape[1]), wide)
+        for first, shards, row, size in layout.groups:
             if size:
                 block = flat[row * per_row : (row + shards * size) * per_row]
                 self._shard_moments(block, shards, size * per_row, rows[first : first + shards])
-        total = self._totals.add(rows)
-        count = self.layout.rows * per_row
-        total /= max(count, 1)  # 1/count would be rounded to float64
-        mean, variance = total
+        count = layout.rows * per_row
+        mean, variance = self._totals.add(rows) / max(count, 1)  # 1/count would be rounded to float64
         variance -= mean * mean
-        narrow = _NARROW[wide]
-        if narrow is np.float64:
+        if narrow != "D":
             np.maximum(variance, 0, out=variance)
-        return count, mean.astype(narrow).reshape(shape), variance.astype(narrow).reshape(shape)
+        if wide != narrow:
+            mean, variance = mean.astype(narrow), variance.astype(narrow)
+        return (count, mean, variance) if len(shape) == 1 else (count, mean.reshape(shape), variance.reshape(shape))
 
     def _shard_moments(self, x: Array, shards: int, n: int, out: Array) -> None:
         """Writes Σx and Σx² of each shard of n rows: x (shards·n, width) → out (shards, 2, width), wide."""
         parts = np.empty((3, shards, x.shape[1]), x.dtype)
         centre, first, second = parts
         self._column_sums(x, shards, n, centre)
-        centre *= x.dtype.type(1 / n)
+        centre *= 1 / n
         d = self.empty(x.shape, x.dtype)
         if shards == 1:
             np.subtract(x, centre, d)
@@ -134,12 +135,12 @@ class Context:
         self._column_sums(d, shards, n, first)
         self._column_sums(np.multiply(d, d, d), shards, n, second)
         c, s, q = parts.astype(out.dtype)
-        sums, squares = out[:, 0], out[:, 1]
+        sums = out[:, 0]
         np.multiply(c, n, sums)
         sums += s  # Σx = n·c + Σd
         s += sums
         s *= c
-        np.add(s, q, squares)  # Σx² = c·(n·c + 2Σd) + Σd²
+        np.add(s, q, out[:, 1])  # Σx² = c·(n·c + 2Σd) + Σd²
 
     def _column_sums(self, x: Array, shards: int, n: int, out: Array) -> None:
         """Sums n rows a shard, x (shards·n, width) → out (shards, width): a product with ones is the fastest."""
@@ -151,11 +152,9 @@ class Context:
         else:
             np.matmul(ones, x.reshape(shards, n, x.shape[1]), out)
 
-    def shard_sums(self, columns: Array) -> Array:
-        """Returns the sums of each local shard's rows: (rows, k) → (local shards, k). No exchange."""
-        sums = np.empty((len(self.layout.slices), columns.shape[1]), columns.dtype)
-        self._shard_sums(columns, sums)
-        return sums
+    def shard_sums(self, columns: Array, out: Array) -> None:
+        """Writes the sums of each local shard's rows: (rows, k) → out (local shards, k). No exchange."""
+        self._shard_sums(columns, out)
 
     def _shard_sums(self, array: Array, out: Array) -> None:
         """Writes the sum over each local shard's rows: (rows, …) → out (local shards, width)."""
@@ -309,15 +308,5 @@ class _Pack:
         return parts[0] if len(parts) == 1 else tuple(parts)
 
 
-_WIDE = {
-    np.dtype(np.float16): np.dtype(np.float64),
-    np.dtype(np.float32): np.dtype(np.float64),
-    np.dtype(np.float64): np.dtype(np.longdouble),
-    np.dtype(np.complex64): np.dtype(np.complex128),
-    np.dtype(np.complex128): np.dtype(np.clongdouble),
-}
-"""Squares about zero lose (mean/std)² of their precision: they are held one width up."""
-
-_NARROW: dict[np.dtype[Any], Any] = {
-    wide: np.complex128 if wide.kind == "c" else np.float64 for wide in _WIDE.values()
-}
+_WIDE = {"e": ("d", "d"), "f": ("d", "d"), "d": ("g", "d"), "F": ("D", "D"), "D": ("G", "D")}
+"""dtype → of the sums, of the results. Squares about zero lose (mean/std)² of their precision: one width up."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,10 +65,8 @@ class Step:
         replica.gradients.begin(batch.layout.slices)
         backward(loss_backward())
         replica.gradients.end()
-        columns = np.zeros((len(parts), parts.shape[1] + 1))
-        columns[:, :-1] = parts
-        columns[0, -1] = flag
-        return replica.totals.add(columns).copy()
+        parts[0, -1] = flag
+        return replica.totals.add(parts).copy()
 
     def _transform(self, batch: Batch, context: Context) -> Batch:
         x, y = batch.x, batch.y
@@ -80,7 +77,7 @@ class Step:
             except Exception as error:
                 error.add_note(f"in the transform {type(transform).__name__}")
                 raise
-        return replace(batch, x=x, y=y)
+        return batch._replace(x=x, y=y)
 
     def _keep(self, sums: Array) -> None:
         """Adds up a micro-batch that another follows."""
@@ -117,4 +114,4 @@ class Step:
 
 def _inverse(weight: float) -> float:
     """Returns 1/weight; 0 where no row counts, whose gradient is 0."""
-    return 1.0 / weight if weight else 0.0
+    return 1.0 / float(weight) if weight else 0.0  # a NumPy scalar would make float64 of the gradient

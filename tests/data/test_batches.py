@@ -141,7 +141,10 @@ def test_targets_that_do_not_fit_are_named_by_the_samples_of_their_batch():
     rows = numbered(20, whole=False)
     batches = Batches(rows, 8, 8, 0, 8, "float32", check=check)
     problems = [next(batches.cut(index)).problem for index in range(3)]
-    assert problems == [None, "[data], samples 8 to 15: a target is 15", "[data], samples 16 to 19: a target is 15"]
+    assert problems == [
+        None,
+        *(f"[data], samples {span}: a target is 15" for span in ("8 to 15", "16 to 19")),
+    ]
     assert [batches.size_of(index) for index in range(3)] == [8, 8, 4]
 
 

@@ -40,8 +40,7 @@ class Rank:
 
     def totals(self, p):
         return {
-            node: self.layout.view(flat, p).copy()
-            for node, flat in zip(self.cover, self.nodes, strict=True)
+            node: self.layout.view(flat, p).copy() for node, flat in zip(self.cover, self.nodes, strict=True)
         }
 
 

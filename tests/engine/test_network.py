@@ -155,7 +155,9 @@ def test_an_output_that_nothing_uses_is_refused():
 
 
 def test_a_shape_that_a_layer_refuses_is_the_users_mistake():
-    error = no_network([("a", Times(1)), ("b", Fails("shape"))], "layer 'b' (Fails): takes 5 columns, got (3,)")
+    error = no_network(
+        [("a", Times(1)), ("b", Fails("shape"))], "layer 'b' (Fails): takes 5 columns, got (3,)"
+    )
     assert isinstance(error.__cause__, ValueError)
 
 
@@ -235,8 +237,11 @@ def test_a_watcher_sees_every_result_of_both_phases():
     net.watch = lambda name, phase, array: seen.append((name, phase, array[0, 0]))
     run(net, X + 1, DY)
     assert seen == [
-        ("layer_1", "forward", 2), ("layer_2", "forward", 10), ("layer_2", "backward", 5), ("layer_1", "backward", 10)
-    ]  # fmt: skip
+        ("layer_1", "forward", 2),
+        ("layer_2", "forward", 10),
+        ("layer_2", "backward", 5),
+        ("layer_1", "backward", 10),
+    ]
 
 
 # ---------------------------------------------------------------------- one layer in several places
@@ -299,7 +304,7 @@ def test_gradients_of_a_shared_parameter_add_up(layers, ranks):
         context, layout = replica.context, _layout(replica, 13)
         mine = slice(layout.start, layout.stop)
         context.begin(layout, training=True, step=0, epoch=0, place=0)
-        y, backward = net.forward(x[mine], context)
+        _, backward = net.forward(x[mine], context)
         replica.gradients.begin(layout.slices)
         backward(c[mine])
         replica.gradients.end()
@@ -315,7 +320,8 @@ def test_gradients_of_a_shared_parameter_add_up(layers, ranks):
     def loss(values):
         for p in net.parameters:
             p._value = values[p.name]
-        return float((in_context(1, 13, lambda context, mine: net.forward(x, context)[0].copy())[0] * c).sum())
+        (y,) = in_context(1, 13, lambda context, mine: net.forward(x, context)[0].copy())
+        return float((y * c).sum())
 
     for name, (gradient, value) in found.items():
         numeric = np.zeros_like(value)

@@ -158,7 +158,7 @@ def test_at_1024_ranks_each_meets_ten_partners_and_sends_less_than_its_gradient_
 
 
 @pytest.mark.parametrize(("ranks", "shards"), [(1000, 1024), (1000, 1000), (513, 1024), (768, 1024)])
-def test_at_about_a_thousand_ranks_a_rank_meets_at_most_15_and_sends_less_than_its_gradient_once(ranks, shards):
+def test_at_about_1000_ranks_each_meets_at_most_15_and_sends_less_than_its_gradient_once(ranks, shards):
     ranges = rank_ranges(shards, ranks)
     messages, partners, blocks = [], [], []
     for rank in [rank for rank in SOME if rank < ranks]:

@@ -122,9 +122,7 @@ def test_an_initializer_of_another_shape_is_refused(shape):
         net = network(named(Dense(150, initializer=Transposed())), (20,))
         Replica(net, communicator, 8, seed=0).initialize()
 
-    message = (
-        f"initializer Transposed of parameter 'layer_1.weight' must return shape (20, 150), got {shape}"
-    )
+    message = f"initializer Transposed of parameter 'layer_1.weight' must return shape (20, 150), got {shape}"
     with refused(TypeError, message, "on rank 0 of 2"):
         run_ranks(2, job)
 

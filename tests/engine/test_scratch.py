@@ -8,7 +8,9 @@ import pytest
 from dtrain.engine.scratch import Scratch, aligned
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "complex128", "bool", np.int8, np.dtype("longdouble")])
+@pytest.mark.parametrize(
+    "dtype", ["float32", "float64", "complex128", "bool", np.int8, np.dtype("longdouble")]
+)
 @pytest.mark.parametrize("shape", [(), (3,), (0,), (0, 4), (2, 3, 5)], ids=str)
 def test_an_array_has_the_shape_and_dtype_asked_for(shape, dtype):
     array = Scratch().empty(shape, dtype)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,7 +43,7 @@ def test_fewer_shards_than_ranks_are_refused():
 @given(st.integers(0, 10_000), st.integers(1, 300))
 def test_shards_differ_by_at_most_one_row_larger_ones_first(rows, shards):
     bounds = shard_bounds(rows, shards)
-    sizes = [b - a for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    sizes = [b - a for a, b in pairwise(bounds)]
     assert (bounds[0], bounds[-1], len(sizes)) == (0, rows, shards)
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[0] - sizes[-1] <= 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -74,7 +76,7 @@ def test_the_maximum_is_that_of_the_leaves_alone(leaves, ranges):
 def test_any_ranges_give_the_bits_of_the_tree(leaves, cuts, seed):
     bounds = [0, *sorted(min(cut, leaves) for cut in cuts), leaves]
     values = rough(leaves, 4, seed=seed)
-    for total in totals_on(list(zip(bounds[:-1], bounds[1:], strict=True)), leaves, values):
+    for total in totals_on(list(pairwise(bounds)), leaves, values):
         assert_same_bits(total, tree_sum(values))
 
 
@@ -92,7 +94,7 @@ def test_a_nan_anywhere_is_the_maximum_everywhere(ranks):
 def test_sums_of_sums_of_ranks_have_other_bits_unless_ranks_hold_subtrees(ranks):
     values = rough(16, 50)
     bounds = [16 * k // ranks for k in range(ranks + 1)]
-    parts = [np.add.reduce(values[a:b]) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    parts = [np.add.reduce(values[a:b]) for a, b in pairwise(bounds)]
     assert_other_bits(np.add.reduce(parts), tree_sum(values))
 
 
@@ -137,4 +139,6 @@ def test_square_sums_of_a_block_do_not_depend_on_the_blocks_beside_it():
     flat = rough(64 * 8)
     whole = square_sums(flat, 64)
     for block in range(8):
-        assert_same_bits(square_sums(flat[block * 64 : (block + 1) * 64].copy(), 64), whole[block : block + 1])
+        assert_same_bits(
+            square_sums(flat[block * 64 : (block + 1) * 64].copy(), 64), whole[block : block + 1]
+        )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -23,7 +25,7 @@ def cut_leaves(draw):
     leaves = draw(st.integers(1, 70))
     inner = draw(st.lists(st.integers(0, leaves), max_size=12))
     bounds = [0, *sorted(inner), leaves]
-    return leaves, list(zip(bounds[:-1], bounds[1:], strict=True))
+    return leaves, list(pairwise(bounds))
 
 
 @pytest.mark.parametrize("leaves", LEAVES)

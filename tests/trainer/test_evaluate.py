@@ -22,7 +22,8 @@ def figures_of(samples, batch_size=32, dtype="float32"):
     def body(communicator):
         net = network(named(Dense(5), BatchNorm(), Dropout(), Dense(3)), (6,), dtype)
         metrics = {"accuracy": Accuracy()}
-        job = Job(communicator, net, SoftmaxCrossEntropy(), Sgd(), classes(samples), batch_size=batch_size, metrics=metrics)
+        options = {"batch_size": batch_size, "metrics": metrics}
+        job = Job(communicator, net, SoftmaxCrossEntropy(), Sgd(), classes(samples), **options)
         before = job.replica.digest()
         figures = evaluate(job.replica, job.figures, job.batches)
         assert job.replica.digest() == before
@@ -61,7 +62,7 @@ def test_the_size_of_the_batches_matters_only_within_rounding():
 
 def test_a_padded_last_batch_would_give_another_loss():
     """The negative control: rows repeated until the last batch is full."""
-    ((figures, values),) = run_ranks(1, figures_of(97))
+    ((figures, _),) = run_ranks(1, figures_of(97))
     data = classes(97)
     padded = ArrayRows(np.resize(data.x, (128, 6)), np.resize(data.y, 128))
 

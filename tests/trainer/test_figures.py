@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -43,16 +45,21 @@ def columns(ranks, rows, figures):
 
 
 @pytest.mark.parametrize("rows", [0, 3, 61])
-def test_each_shard_has_its_sums_of_loss_weight_and_metrics(rows):
-    found = columns(1, rows, lambda: Figures(Mse(), {"errors": Errors(), "first": First()}))
+def test_each_shard_has_its_sums_of_loss_weight_and_metrics_and_room_for_a_word(rows):
+    def figures():
+        return Figures(Mse(), {"errors": Errors(), "first": First()})
+
+    found = columns(1, rows, figures)
     loss = ((Y - T) ** 2).mean(axis=1)
-    table = np.stack([loss, np.ones(61), np.abs(Y[:, 0]), np.ones(61), Y[:, 0]], axis=1).astype(float)
+    table = np.stack([loss, np.ones(61), np.abs(Y[:, 0]), np.ones(61), Y[:, 0], np.zeros(61)], axis=1).astype(
+        float
+    )
     bounds = shard_bounds(rows, 8)
     assert found.dtype == np.float64
-    expected = [table[a:b].sum(axis=0) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    expected = [table[a:b].sum(axis=0) for a, b in pairwise(bounds)]
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
     for ranks in (2, 3, 5):
-        assert_same_bits(columns(ranks, rows, lambda: Figures(Mse(), {"errors": Errors(), "first": First()})), found)
+        assert_same_bits(columns(ranks, rows, figures), found)
 
 
 def test_results_are_one_division_of_the_totals():
@@ -71,7 +78,7 @@ def test_weights_of_a_loss_are_summed_beside_it():
             return (y[:, 0] * 3, np.full(len(y), 3.0)), lambda: y
 
     total = columns(1, 61, lambda: Figures(Weighted(), {})).sum(axis=0)
-    np.testing.assert_allclose(total, [3 * Y[:, 0].sum(dtype=float), 183], rtol=1e-5)
+    np.testing.assert_allclose(total, [3 * Y[:, 0].sum(dtype=float), 183, 0], rtol=1e-5)
 
 
 def test_rows_of_a_changing_number_do_not_disturb_each_other():

@@ -246,7 +246,8 @@ def test_a_loss_with_weights_is_divided_by_the_sum_of_its_weights(ranks):
 
     def values(loss, x, t):
         def run(communicator):
-            job = Job(communicator, network(named(Dense(1)), (4,), "float64"), loss, Sgd(0.5), ArrayRows(x, t), batch_size=13)
+            net = network(named(Dense(1)), (4,), "float64")
+            job = Job(communicator, net, loss, Sgd(0.5), ArrayRows(x, t), batch_size=13)
             job.train(1)
             return job.replica.exchange.values.copy()
 
@@ -270,7 +271,9 @@ def remembered(job):
 
 @MEMORY
 @pytest.mark.parametrize("parts", [1, 3])
-@pytest.mark.parametrize("clip", [{}, {"clip_norm": 1.0}, {"clip_value": 1.0}], ids=["plain", "norm", "value"])
+@pytest.mark.parametrize(
+    "clip", [{}, {"clip_norm": 1.0}, {"clip_value": 1.0}], ids=["plain", "norm", "value"]
+)
 @pytest.mark.parametrize("ranks", [1, 2, 3, 5])
 def test_a_step_that_is_not_finite_changes_nothing_on_any_rank(ranks, clip, parts, share_memory):
     bad = classes(SAMPLES)
@@ -360,8 +363,8 @@ def test_totals_of_a_step_are_of_its_whole_batch(ranks, parts):
 
     def body(communicator):
         net = network(named(Dense(3)), (6,), "float64")
-        metrics = {"accuracy": Accuracy()}
-        job = Job(communicator, net, SoftmaxCrossEntropy(), Still(), data, batch_size=32, parts=parts, metrics=metrics)
+        options = {"batch_size": 32, "parts": parts, "metrics": {"accuracy": Accuracy()}}
+        job = Job(communicator, net, SoftmaxCrossEntropy(), Still(), data, **options)
         job.step(job.batches.cut(1), 0, 0)
         values = {p.name: p.value.copy() for p in net.parameters}
         return job.step.sums, values["layer_1.weight"], values["layer_1.bias"]
@@ -374,14 +377,18 @@ def test_totals_of_a_step_are_of_its_whole_batch(ranks, parts):
     np.testing.assert_allclose(sums, expected, rtol=1e-12)
 
 
+NAMES = ("allgather", "exchange", "barrier", "share", "allocate")
+
+
 @MEMORY
 def test_collectives_of_a_step_do_not_grow_with_the_parameters(share_memory):
     def body(communicator):
         counting = CountingCommunicator(communicator)
-        job = Job(counting, network(layers(), (6,)), SoftmaxCrossEntropy(), Adam(), classes(64), batch_size=32)
+        net = network(layers(), (6,))
+        job = Job(counting, net, SoftmaxCrossEntropy(), Adam(), classes(64), batch_size=32)
         counting.reset()
         job.train(1)
-        return {name: counting.calls[name] for name in ("allgather", "exchange", "barrier", "share", "allocate")}
+        return {name: counting.calls[name] for name in NAMES}
 
     # a step: 2 statistics forward, 2 backward, the figures, whether all is finite; then the new values
     shared = {"allgather": 2 * 6, "exchange": 0, "barrier": 2, "share": 0, "allocate": 0}

@@ -52,7 +52,9 @@ class BatchNorm(Layer):
         else:
             count, mean, variance = 0, self.mean.value, self.variance.value
         dtype = x.dtype
-        inverse = 1 / np.sqrt(variance + self.epsilon)
+        inverse = np.add(variance, self.epsilon)
+        np.sqrt(inverse, inverse)
+        np.divide(1, inverse, inverse)
         centre = mean.astype(dtype)
         rest = mean - centre  # what rounding to x's dtype lost: it matters where mean ≫ standard deviation
         scale = inverse.astype(dtype)
@@ -60,7 +62,7 @@ class BatchNorm(Layer):
             scale *= self.gamma.value
         offset = rest.astype(dtype)
         offset *= scale
-        offset = np.subtract(self.beta.value, offset) if self.has_offset else -offset
+        offset = np.subtract(self.beta.value if self.has_offset else 0, offset, offset)
         xc = np.subtract(x, centre, context.empty(x.shape, dtype))
         y = np.multiply(xc, scale, context.empty(x.shape, dtype))
         y += offset
@@ -71,19 +73,22 @@ class BatchNorm(Layer):
                 return dx
             product = np.multiply(dy, xc, context.empty(x.shape, dtype))
             sum_dy, sum_dy_xc = context.sum(dy, product, axes=self.axes)
-            sum_dy_x_hat = (sum_dy_xc - rest * sum_dy) * inverse
+            sum_dy_x_hat = rest * sum_dy  # float64 from here on
+            np.subtract(sum_dy_xc, sum_dy_x_hat, sum_dy_x_hat)
+            sum_dy_x_hat *= inverse
             if self.has_scale:
                 context.gradient_total(self.gamma, sum_dy_x_hat)
             if self.has_offset:
                 context.gradient_total(self.beta, sum_dy)
             # dx = scale·(dy − Σdy/n − x̂·Σ(dy·x̂)/n), x̂ = (xc − rest)·inverse
             by_count = scale * (-1 / max(count, 1))
-            slope = sum_dy_x_hat * inverse
-            slope *= by_count
-            constant = sum_dy * by_count
-            constant -= slope * rest
-            dx += np.multiply(xc, slope.astype(dtype), product)
-            dx += constant.astype(dtype)
+            sum_dy_x_hat *= inverse
+            sum_dy_x_hat *= by_count
+            rest_part = rest * sum_dy_x_hat
+            constant = np.multiply(sum_dy, by_count)
+            constant -= rest_part.astype(dtype)
+            dx += np.multiply(xc, sum_dy_x_hat.astype(dtype), product)
+            dx += constant
             return dx
 
         return y, backward
