@@ -92,7 +92,7 @@ def test_a_digest_does_not_depend_on_the_order_or_on_memory():
 @pytest.mark.parametrize(
     "other",
     [
-        parameter("c", (2,), value=np.array([1, 2], np.float32)),
+        parameter("aa", (2,), value=np.array([1, 2], np.float32)),
         parameter("a", (2,), value=np.array([1, np.nextafter(np.float32(2), np.float32(3))], np.float32)),
         parameter("a", (2,), value=np.array([1, 2], np.float64)),
         parameter("a", (2, 1), value=np.array([[1], [2]], np.float32)),
