@@ -50,8 +50,8 @@ class Totals:
         for i, row in enumerate(self._sent):
             send[i] = partials[row]
         self._communicator.allgather(send, receive)
-        for i, j in self._fold_all:
-            join(every[i], every[j], out=every[i])
+        for a, b in self._fold_all:
+            join(every[a], every[b], out=every[a])
         return every[self._root]
 
     def _buffers_of(self, shape: tuple[int, ...], dtype: Any) -> tuple[Array, Array, Array]:
