@@ -10,8 +10,13 @@ from dtrain import Array, Context, Loss, Shape
 class SoftmaxCrossEntropy(Loss):
     """Cross entropy of the softmax of logits: −log softmax(y)_k, fused, so that no logit overflows.
 
-    y: (rows, …, K), logits. target: (rows, …), classes 0 … K−1, whole numbers. A row's loss is the sum over
-    its places, where there are any. dy = softmax(y) − onehot(k). `predict` gives probabilities.
+    y: (rows, …, K), logits. target: (rows, …), classes k = 0 … K−1, of any whole type. values: (rows,); where a
+    row has several places, the sum over them, so that a long row counts more. dy = softmax(y) − onehot(k), of
+    y's shape. `predict` gives probabilities, (rows, …, K).
+
+    Raises ValueError for targets that are missing, no whole numbers, of another shape or outside 0 … K−1.
+
+    Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990.
     """
 
     examples = [{"input": (5,), "target": "classes"}]
@@ -21,6 +26,8 @@ class SoftmaxCrossEntropy(Loss):
             raise ValueError("softmax_cross_entropy needs a class for every sample; the data has no targets")
         if target.dtype.kind not in "iu":
             raise ValueError(f"softmax_cross_entropy takes classes, whole numbers, got targets of {target.dtype}")
+        if not shape:
+            raise ValueError("softmax_cross_entropy takes one output a class, got a network that gives () a sample")
         if target.shape[1:] != shape[:-1]:
             raise ValueError(
                 f"the network gives {shape} a sample, which takes targets of shape {shape[:-1]}, got {target.shape[1:]}"
@@ -38,13 +45,13 @@ class SoftmaxCrossEntropy(Loss):
         start = np.arange(0, logits.size, classes)
         top = logits.ravel().take(logits.real.argmax(axis=1) + start)
         shifted = np.subtract(logits, top[:, None], out=context.empty(logits.shape, y.dtype))
-        at = target.reshape(-1) + start
+        at = np.add(target.reshape(-1), start, dtype=np.int64, casting="unsafe")  # uint64 + int64 is a float
         chosen = shifted.ravel().take(at)
         p = np.exp(shifted, out=shifted)
-        total = p.dot(np.ones(classes, y.dtype))
+        total = np.einsum("ij->i", p)  # a product with ones would round a row by how many rows are beside it
         values = (np.log(total) - chosen).reshape(target.shape)
         if values.ndim > 1:
-            values = values.reshape(len(y), -1).sum(axis=1)
+            values = values.sum(axis=tuple(range(1, values.ndim)))
 
         def backward() -> Array:
             dy = np.divide(p, total[:, None], out=p)
