@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
 from itertools import accumulate
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 
+import dtrain_plugins
 from dtrain.communicator import CountingCommunicator, SerialCommunicator, run_ranks
 from dtrain.engine import Context, Layout, Network, Replica
 from dtrain.engine.totals import Totals
 from dtrain.random import SampleStreams
+from dtrain.registry.registry import Registry
 from dtrain_plugins.activations import dtrain_activations
 from dtrain_plugins.initializers import dtrain_initializers
 from dtrain_plugins.layers import dtrain_layers
@@ -25,13 +32,27 @@ def initializer(name):
     return dtrain_initializers()[name]()
 
 
+@cache
+def registry():
+    """The parts as users get them; where dtrain is not installed, from the source tree."""
+    if entry_points(group="dtrain"):
+        return Registry.load()
+    folders = sorted(path.parent for path in Path(dtrain_plugins.__file__).parent.glob("*/__init__.py"))
+    return Registry.load(extra=[(f.name, import_module(f"dtrain_plugins.{f.name}")) for f in folders])
+
+
+def built(kind, name, options):
+    """A part, made from options as a config has them: parts among them by name."""
+    return registry().bind(kind, name, options, f"[{kind}]").build()
+
+
 def layers_and_activations():
     """Every built-in layer: name → class."""
     return {**dtrain_layers(), **dtrain_activations()}
 
 
 def examples_of(parts):
-    """Yields (name, class, options, extra) for each example of each part; extra: "input" and "target"."""
+    """Yields (name, part, options, extra) for each example of each part; extra: "input" and "target"."""
     for name, part in parts.items():
         for example in part.examples:
             options = {key: value for key, value in example.items() if key not in ("input", "target")}
@@ -46,9 +67,7 @@ class GivenShards(Layout):
         self.rows = bounds[-1]
         self.start, self.stop = bounds[first], bounds[last]
         self.local = self.stop - self.start
-        self.slices = [
-            slice(bounds[i] - self.start, bounds[i + 1] - self.start) for i in range(first, last)
-        ]
+        self.slices = [slice(bounds[i] - self.start, bounds[i + 1] - self.start) for i in range(first, last)]
         self.sizes = [s.stop - s.start for s in self.slices]
 
 
@@ -199,6 +218,13 @@ def check_gradients(make, x, dy, tolerance=1e-10, **options):
             expected[at] = f(x, given | {name: moved})
         assert distance(gradient, expected) <= tolerance, name
     return real
+
+
+def message_of(error: type[BaseException], call: Callable[[], Any]) -> str:
+    """The whole text of the error that a call must raise."""
+    with pytest.raises(error) as caught:
+        call()
+    return str(caught.value)
 
 
 def lone_context(rows: int, training: bool = True) -> Context:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dtrain_plugins.layers.batch_norm import BatchNorm
-from tests.plugins.support import check_gradients, distance, run_layer, same_bits
+from tests.plugins.support import check_gradients, distance, message_of, run_layer, same_bits
 
 GAMMA = np.array([1.5, -0.7, 2.0])
 BETA = np.array([0.3, 1.1, -2.0])
@@ -134,7 +134,11 @@ def test_takes_the_places_of_an_image_as_rows():
     x, dy = batch(24, 3.0)
     flat = run(x, dy, sizes=(8, 8, 8))
     image = run(x.reshape(6, 2, 2, 3), dy.reshape(6, 2, 2, 3), sizes=(2, 2, 2))
-    agree(image._replace(y=image.y.reshape(24, 3), dx=image.dx.reshape(24, 3)), reference(x, dy, GAMMA, BETA), 1e-12)
+    agree(
+        image._replace(y=image.y.reshape(24, 3), dx=image.dx.reshape(24, 3)),
+        reference(x, dy, GAMMA, BETA),
+        1e-12,
+    )
     agree(flat, reference(x, dy, GAMMA, BETA), 1e-12)
 
 
@@ -204,7 +208,9 @@ def test_inference_is_a_frozen_map_of_each_row():
     sigma = [sqrt(v + 1e-5) for v in OLD_VARIANCE]
     for i in range(10):
         for k in range(3):
-            assert passed.y[i, k] == pytest.approx(GAMMA[k] * (x[i, k] - OLD_MEAN[k]) / sigma[k] + BETA[k], rel=1e-12)
+            assert passed.y[i, k] == pytest.approx(
+                GAMMA[k] * (x[i, k] - OLD_MEAN[k]) / sigma[k] + BETA[k], rel=1e-12
+            )
             assert passed.dx[i, k] == pytest.approx(dy[i, k] * GAMMA[k] / sigma[k], rel=1e-12)
     same_bits(passed.states, {"mean": OLD_MEAN, "variance": OLD_VARIANCE})
     same_bits(run(x[3:4], dy[3:4], training=False).y, passed.y[3:4])
@@ -241,12 +247,11 @@ def test_an_unweighted_mean_of_shard_means_is_not_the_mean_of_the_batch():
     ],
 )
 def test_refuses_options_out_of_range(options, message):
-    with pytest.raises(ValueError) as caught:
-        BatchNorm(**options)
-    assert str(caught.value) == message
+    assert message_of(ValueError, lambda: BatchNorm(**options)) == message
 
 
 def test_refuses_samples_without_a_dimension():
-    with pytest.raises(ValueError) as caught:
-        BatchNorm().build((), None)
-    assert str(caught.value) == "batch_norm takes samples of at least one dimension, got ()"
+    assert (
+        message_of(ValueError, lambda: BatchNorm().build((), None))
+        == "batch_norm takes samples of at least one dimension, got ()"
+    )

@@ -13,7 +13,7 @@ from dtrain_plugins.activations.tanh import Tanh
 from dtrain_plugins.initializers.he_normal import HeNormal
 from dtrain_plugins.initializers.ones import Ones
 from dtrain_plugins.layers.dense import Dense
-from tests.plugins.support import check_gradients, distance, initializer, run_layer, same_bits
+from tests.plugins.support import check_gradients, distance, initializer, message_of, run_layer, same_bits
 
 RANDOM = np.random.Generator(np.random.Philox(1))
 WEIGHT, BIAS = RANDOM.standard_normal((4, 3)), RANDOM.standard_normal(3)
@@ -99,15 +99,11 @@ def test_takes_an_initializer_by_name_or_as_a_part():
 
 @pytest.mark.parametrize("units", [0, -2])
 def test_refuses_a_width_below_one(units):
-    with pytest.raises(ValueError) as caught:
-        Dense(units)
-    assert str(caught.value) == f"units must be at least 1, got {units}"
+    assert message_of(ValueError, lambda: Dense(units)) == f"units must be at least 1, got {units}"
 
 
 @pytest.mark.parametrize("shape", [(), (8, 8), (8, 8, 1)], ids=str)
 def test_refuses_images(shape):
-    with pytest.raises(ConfigError) as caught:
-        built(Dense(3), shape)
-    assert str(caught.value) == (
+    assert message_of(ConfigError, lambda: built(Dense(3), shape)) == (
         f"layer 'd' (Dense): dense takes samples of one dimension, got {shape}; put a flatten layer before it"
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dtrain_plugins.layers.dropout import Dropout
-from tests.plugins.support import check_gradients, run_layer, same_bits
+from tests.plugins.support import check_gradients, message_of, run_layer, same_bits
 
 ONES = np.ones((400, 50))
 RATES = [0.1, 0.5, 0.9]
@@ -101,6 +101,7 @@ def test_rows_have_masks_of_their_own():
 
 @pytest.mark.parametrize("rate", [1.0, -0.1, 2.0])
 def test_refuses_a_rate_that_is_no_probability_below_one(rate):
-    with pytest.raises(ValueError) as caught:
-        Dropout(rate)
-    assert str(caught.value) == f"rate is the probability to drop, in [0, 1), got {rate}"
+    assert (
+        message_of(ValueError, lambda: Dropout(rate))
+        == f"rate is the probability to drop, in [0, 1), got {rate}"
+    )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dtrain_plugins.losses.mse import Mse
-from tests.plugins.support import STEP, check_rows_are_their_own, distance, run_loss
+from tests.plugins.support import STEP, check_rows_are_their_own, distance, message_of, run_loss
 
 LOSS = Mse()
 RANDOM = np.random.Generator(np.random.Philox(9))
@@ -23,7 +23,9 @@ def test_is_the_mean_of_squares_over_the_outputs_of_a_row(shape, dtype, toleranc
     assert values.dtype == dy.dtype == dtype
     for row in range(6):
         differences = [float(a) - float(b) for a, b in zip(y[row].flat, target[row].flat, strict=True)]
-        assert values[row] == pytest.approx(fsum(d * d for d in differences) / len(differences), rel=tolerance)
+        assert values[row] == pytest.approx(
+            fsum(d * d for d in differences) / len(differences), rel=tolerance
+        )
         expected = [2 * d / len(differences) for d in differences]
         assert distance(dy[row].ravel(), expected) <= tolerance
 
@@ -75,9 +77,7 @@ def test_users_see_the_output_itself():
     ],
 )
 def test_refuses_targets_that_do_not_fit(target, shape, message):
-    with pytest.raises(ValueError) as caught:
-        LOSS.check(target, shape)
-    assert str(caught.value) == message
+    assert message_of(ValueError, lambda: LOSS.check(target, shape)) == message
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
