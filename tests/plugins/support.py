@@ -33,12 +33,15 @@ def initializer(name):
 
 
 @cache
-def registry():
-    """The parts as users get them; where dtrain is not installed, from the source tree."""
-    if entry_points(group="dtrain"):
-        return Registry.load()
+def registry(*plugins):
+    """The parts as users get them, and those of further plugins, (name, module) each.
+
+    What is not installed comes from the source tree.
+    """
     folders = sorted(path.parent for path in Path(dtrain_plugins.__file__).parent.glob("*/__init__.py"))
-    return Registry.load(extra=[(f.name, import_module(f"dtrain_plugins.{f.name}")) for f in folders])
+    builtin = [(folder.name, import_module(f"dtrain_plugins.{folder.name}")) for folder in folders]
+    installed = {point.load() for point in entry_points(group="dtrain")}
+    return Registry.load(extra=[pair for pair in (*builtin, *plugins) if pair[1] not in installed])
 
 
 def built(kind, name, options):
