@@ -8,8 +8,9 @@ from math import fsum, sqrt
 import numpy as np
 import pytest
 
+from dtrain.engine import Network
 from dtrain_plugins.layers.batch_norm import BatchNorm
-from tests.plugins.support import check_gradients, distance, message_of, run_layer, same_bits
+from tests.plugins.support import check_gradients, distance, initializer, message_of, run_layer, same_bits
 
 GAMMA = np.array([1.5, -0.7, 2.0])
 BETA = np.array([0.3, 1.1, -2.0])
@@ -81,10 +82,19 @@ def agree(passed, expected, tolerance):
 
 
 @pytest.mark.parametrize("ranks", [None, 3])
-@pytest.mark.parametrize("mean", [0.0, 1000.0])
-@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-4), (np.float64, 1e-10)])
+@pytest.mark.parametrize(
+    ("dtype", "mean", "tolerance"),
+    [
+        (np.float32, 0.0, 1e-4),
+        (np.float32, 1000.0, 1e-4),
+        (np.float32, 1e5, 1e-4),  # where the mean, rounded to float32, is wrong by a hundredth of the spread
+        (np.float64, 0.0, 1e-10),
+        (np.float64, 1000.0, 1e-10),
+        (np.float64, 1e5, 1e-9),
+    ],
+)
 @pytest.mark.parametrize("sizes", SHARDS.values(), ids=SHARDS)
-def test_agrees_with_exact_sums_for_any_shards(sizes, dtype, tolerance, mean, ranks):
+def test_agrees_with_exact_sums_for_any_shards(sizes, dtype, mean, tolerance, ranks):
     x, dy = batch(sum(sizes), mean, dtype)
     if ranks is not None and len(sizes) < ranks:
         sizes = (*sizes, 0, 0)
@@ -150,6 +160,16 @@ def test_scale_and_offset_can_each_be_left_out(scale, offset):
     assert passed.gradients.keys() == values.keys()
     ones, zeros = np.ones(3), np.zeros(3)
     agree(passed, reference(x, dy, GAMMA if scale else ones, BETA if offset else zeros), 1e-12)
+
+
+def test_makes_a_scale_and_a_bias_and_two_states():
+    network = Network([("bn", BatchNorm())], (4, 3), "f4", initializer)
+    assert [(p.name, p.shape, p.role) for p in network.parameters] == [
+        ("bn.gamma", (3,), "scale"),
+        ("bn.beta", (3,), "bias"),
+    ]
+    assert [(s.name, s.value.shape) for s in network.states] == [("bn.mean", (3,)), ("bn.variance", (3,))]
+    assert network.shape == (4, 3)
 
 
 def test_starts_at_the_standard_normal():

@@ -8,8 +8,8 @@ from dtrain import ArrayRows, Dataset, Stream
 class Waves(Dataset):
     """Points of a cube and two waves through it: nothing is read, everything follows from the options.
 
-    x: (samples, features), float32, uniform in (−1, 1). y: (samples, 2), float32: sin 3s and cos 2s, s the mean
-    of the odd features less that of the even ones. samples: ≥ 1. features: ≥ 2. seed: of the points.
+    x: (samples, features), float32, uniform in (−1, 1). y: (samples, 2), float32: sin 3s and cos 2s, s the
+    mean of the odd features less that of the even ones. samples: ≥ 1. features: ≥ 2. seed: of the points.
     """
 
     examples = [{}, {"samples": 50, "features": 2}]
