@@ -21,6 +21,15 @@ from collections.abc import Iterable
 class DtrainError(Exception):
     """The root of the tree above."""
 
+    everywhere = False
+    """Whether every rank of the job raised it, from the same figures: then one of them speaks for all."""
+
+
+def on_all_ranks(error: DtrainError) -> DtrainError:
+    """Marks an error as raised by every rank, and returns it."""
+    error.everywhere = True
+    return error
+
 
 class UserError(DtrainError):
     """The user's mistake. The message is one line: what was expected, what came, where, what to do."""

@@ -141,4 +141,4 @@ def pytest_configure(config: pytest.Config) -> None:
     """Rank 0 speaks for all."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if MANY and LAUNCHED.rank > 0 and reporter is not None:
-        reporter._tw._file = open(os.devnull, "w")
+        reporter._tw._file = open(os.devnull, "w")  # noqa: SIM115

@@ -19,7 +19,9 @@ UNDER_MPIRUN = ("mpi", "communicator/test_communicators.py")
 @pytest.mark.parametrize("ranks", [1, 2, 3])
 def test_the_tests_pass_under_mpirun(mpirun, ranks):
     pytest_options = ["-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider", "--with-mpi"]
-    job = mpirun(ranks, ["-m", "mpi4py", *pytest_options, *(str(HERE / path) for path in UNDER_MPIRUN)], timeout=120)
+    job = mpirun(
+        ranks, ["-m", "mpi4py", *pytest_options, *(str(HERE / path) for path in UNDER_MPIRUN)], timeout=120
+    )
     if job.code:
         pytest.fail(f"{ranks} ranks: exit code {job.code}\n{job.output}", pytrace=False)
     assert " passed" in job.output

@@ -39,9 +39,10 @@ class Meeting:
         """
         with self._changed:
             now = self._round
-            now.calls[rank] = call
-            now.values[rank] = value
-            self._close_if_complete()
+            if not self.errors:
+                now.calls[rank] = call
+                now.values[rank] = value
+                self._close_if_complete()
             while not now.done and not self.errors:
                 self._changed.wait()
         if now.problem is not None:

@@ -6,11 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any, TypeVar, cast
 
-from dtrain.errors import ConfigError
-
 from .plain import writable
 from .schema import Config, Part
-from .table import at
 from .write import write
 
 _P = TypeVar("_P", bound=Part)
@@ -50,12 +47,11 @@ def resolve(config: Config, table_of: Resolve) -> Config:
 
 
 def dump(config: Config) -> str:
-    """Returns the config as TOML, from which `load` makes the same config."""
-    try:
-        return write(to_table(config))
-    except TypeError as error:
-        place = at(config.source, "expected values that TOML can hold")
-        raise ConfigError(f"{place}, got: {error}") from error
+    """Returns the config as TOML, from which `load` makes the same config.
+
+    Raises ConfigError for an option that TOML cannot hold.
+    """
+    return write(to_table(config))
 
 
 def to_table(config: Config) -> dict[str, Any]:

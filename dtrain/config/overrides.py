@@ -43,7 +43,7 @@ def _assignments(overrides: Overrides) -> Iterable[tuple[str, str, Any]]:
 def _assignment(text: str) -> tuple[str, str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise ConfigError(f"--set {text}: expected KEY=VALUE, such as optimizer.lr=0.01")
+        raise _error(f"--set {text}: expected KEY=VALUE, such as optimizer.lr=0.01")
     return key.strip(), text, _value(value.strip(), text)
 
 
@@ -53,7 +53,7 @@ def _value(text: str, whole: str) -> Any:
         return parsed["x"]
     if _BARE_WORD.fullmatch(text):
         return text
-    raise ConfigError(f"--set {whole}: expected a TOML value (strings in quotes), got {text or 'nothing'}")
+    raise _error(f"--set {whole}: expected a TOML value (strings in quotes), got {text or 'nothing'}")
 
 
 def _path(key: str, text: str) -> tuple[str, ...]:
@@ -64,7 +64,7 @@ def _path(key: str, text: str) -> tuple[str, ...]:
         ((step, table),) = table.items()
         steps.append(step)
     if table != 0:
-        raise ConfigError(f"--set {text}: expected a key such as optimizer.lr, got {key}")
+        raise _error(f"--set {text}: expected a key such as optimizer.lr, got {key}")
     return tuple(steps)
 
 
@@ -97,13 +97,17 @@ def _entered(inner: Any, step: str, key: str, before: Sequence[str]) -> Any:
 
 
 def _no_table(inner: Any, key: str, before: Sequence[str]) -> ConfigError:
-    return ConfigError(f"--set {key}: expected a table at {'.'.join(before)}, got {shown(inner)}")
+    return _error(f"--set {key}: expected a table at {'.'.join(before)}, got {shown(inner)}")
 
 
 def _index(inner: list[Any], step: str, key: str, before: Sequence[str]) -> int:
     if not step.isdecimal() or int(step) >= len(inner):
-        raise ConfigError(
+        raise _error(
             f"--set {key}: expected the number of an entry of {'.'.join(before)}, "
             f"from 0 to {len(inner) - 1}, got {step}"
         )
     return int(step)
+
+
+def _error(message: str) -> ConfigError:
+    return ConfigError(" ".join(message.split()))  # a text from the command line may hold line breaks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date, time
 from pathlib import PurePath
 from typing import Any
 
@@ -10,6 +11,8 @@ from dtrain.errors import ConfigError
 
 from .checks import shown
 from .table import at
+
+_SCALARS = (bool, int, float, str, date, time)
 
 
 def copied(value: Any, source: str) -> Any:
@@ -28,11 +31,16 @@ def copied(value: Any, source: str) -> Any:
 
 
 def writable(value: Any) -> Any:
-    """Returns a value for TOML: without what is None, and with paths as strings."""
+    """Returns a value for TOML: without what is None, and with paths as strings.
+
+    Raises ConfigError for a value that TOML cannot hold.
+    """
     if isinstance(value, PurePath):
         return str(value)
     if isinstance(value, (list, tuple)):
         return [writable(item) for item in value if item is not None]
     if isinstance(value, Mapping):
         return {key: writable(item) for key, item in value.items() if item is not None}
+    if not isinstance(value, _SCALARS):
+        raise ConfigError(f"expected options that TOML can hold, got {shown(value)}")
     return value

@@ -28,6 +28,9 @@ class Layer:
     inputs: tuple[str, ...] = ()
     """Ids of the layers whose outputs this one takes; empty: the layer above it."""
 
+    needs_dx: bool = True
+    """Whether anybody uses dx. The network sets it to False right behind the data: backward may return None then."""
+
     def build(self, shape: Shape, make: Maker) -> Shape:
         """Makes parameters and state; takes the shape of one input sample, returns that of one output sample."""
         return shape

@@ -15,7 +15,7 @@ class UpdateContext(Protocol):
     """The number of this update, from 1: skipped steps do not count."""
 
     role: str
-    """"weight", "bias" or "scale": what this slice holds."""
+    """What this slice holds: "weight", "bias" or "scale"; "" for an optimizer that takes them together."""
 
     def empty(self, count: int) -> Array:
         """Returns scratch of the parameters' dtype, shape (count,), valid until the update returns."""
@@ -31,6 +31,9 @@ class Optimizer:
     examples: ClassVar[list[dict[str, Any]]] = [{}]
     slots: ClassVar[tuple[str, ...]] = ()
     """Names of the state arrays, zero at the start."""
+
+    by_role: ClassVar[bool] = False
+    """Whether weights, biases and scales come in slices of their own, because the update differs."""
 
     lr: float
 

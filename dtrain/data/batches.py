@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from dtrain.engine.shards import Layout
-from dtrain.errors import DataError
 from dtrain.random import Stream
 
 if TYPE_CHECKING:
@@ -17,32 +15,43 @@ if TYPE_CHECKING:
     from dtrain.types import Array
 
 
-@dataclass(frozen=True)
-class Batch:
-    """This rank's rows of a global batch. place: where the global batch starts in the epoch, in samples."""
+class Batch(NamedTuple):
+    """This rank's rows of a global batch.
+
+    place: where the global batch starts in the epoch, in samples. problem: why these rows cannot be used;
+    x and y are then zeros, so that this rank can finish the step with the others, who hear of it there.
+    """
 
     layout: Layout
     place: int
     x: Array
     y: Array | None
+    problem: str | None = None
 
 
 class Batches:
     """Cuts the samples of an epoch into global batches, and takes this rank's rows of each.
 
     rows: the samples. batch_size: global. shards, first, last: how many shards, and which are this rank's.
-    dtype: of x. parts: micro-batches a batch.
+    dtype: of x. parts: micro-batches a batch. check: raises ValueError for targets that do not fit; asked for
+    each batch of data that are not in memory.
     """
 
     def __init__(
-        self, rows: Rows, batch_size: int, shards: int, first: int, last: int, dtype: Any, parts: int = 1
-    ) -> None:
+        self, rows: Rows, batch_size: int, shards: int, first: int, last: int, dtype: Any, parts: int = 1,
+        check: Callable[[Array | None], None] = lambda y: None,
+    ) -> None:  # fmt: skip
         self.samples = len(rows)
         self.count = -(-self.samples // batch_size)
         self._rows, self._size, self._parts = rows, batch_size, parts
         self._shards, self._first, self._last = shards, first, last
         self._dtype = np.dtype(dtype)
+        self._check = check
         self._layouts: dict[int, Layout] = {}
+
+    def size_of(self, index: int) -> int:
+        """Returns how many samples global batch `index` holds."""
+        return min(self._size, self.samples - index * self._size)
 
     def order(self, seed: int, epoch: int) -> Array:
         """Returns the order of all samples in this epoch: a function of the seed and the epoch alone."""
@@ -58,10 +67,28 @@ class Batches:
             layout = self._layout(b - a)
             mine = slice(a + layout.start, a + layout.stop)
             indices = np.arange(mine.start, mine.stop) if order is None else order[mine]
-            x, y = self._rows.rows(indices)
-            if not self._rows.whole:
-                _check_finite(x, indices)
-            yield Batch(layout, a, self._cast(x), y if y is None or y.dtype.kind in "iub" else self._cast(y))
+            yield self._batch(layout, a, indices)
+
+    def _batch(self, layout: Layout, place: int, indices: Array) -> Batch:
+        x, y = self._rows.rows(indices)
+        problem = None if self._rows.whole else self._problem(x, y, indices)
+        if problem is not None:
+            x, y = np.zeros_like(x), None if y is None else np.zeros_like(y)
+        if y is not None and y.dtype.kind == "f":
+            y = self._cast(y)
+        return Batch(layout, place, self._cast(x), y, problem)
+
+    def _problem(self, x: Array, y: Array | None, indices: Array) -> str | None:
+        """Returns what is wrong with rows that were never looked at before."""
+        for name, array in (("x", x), ("y", y)):
+            if array is not None and array.dtype.kind == "f" and not np.isfinite(array).all():
+                bad = ~np.isfinite(array.reshape(len(array), -1)).all(axis=1)
+                return f"[data]: {name} of sample {indices[bad.argmax()]} is not finite; clean the data"
+        try:
+            self._check(y)
+        except ValueError as error:
+            return f"[data], samples {indices.min()} to {indices.max()}: {error}"
+        return None
 
     def _layout(self, rows: int) -> Layout:
         layout = self._layouts.get(rows)
@@ -76,9 +103,3 @@ class Batches:
             return np.multiply(x, self._dtype.type(1 / 255), dtype=self._dtype)
         return x.astype(self._dtype)
 
-
-def _check_finite(x: Array, indices: Array) -> None:
-    if x.dtype.kind == "f" and not np.isfinite(x).all():
-        bad = ~np.isfinite(x.reshape(len(x), -1)).all(axis=1)
-        sample = int(indices[bad.argmax()])
-        raise DataError(f"sample {sample} of the data holds a value that is not finite; clean the data")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING, Any, overload
 
@@ -39,10 +40,12 @@ class Context:
         self._gradients = gradients
         self._scratch = Scratch()
         self._draws: dict[str, int] = {}
-        self._ones: dict[tuple[int, Any], Array] = {}
+        self._ones: dict[tuple[int, str], Array] = {}
         self._before: list[tuple[State, Array]] = []
-        self._packs: dict[Any, tuple[Array, list[Array]]] = {}
+        self._packs: dict[Any, _Pack] = {}
         self.empty = self._scratch.empty
+        if gradients is not None:
+            self.gradient = gradients.add  # type: ignore[method-assign]  # one call less, forty times a step
 
     def begin(self, layout: Layout, *, training: bool, step: int, epoch: int, place: int) -> None:
         """Starts a pass over these rows. place: where the global batch starts in its epoch, in samples."""
@@ -69,119 +72,114 @@ class Context:
         axes: further axes to sum over, counted in the array: (1, 2) for channels-last images.
         A blocking collective: every rank calls it, also with no rows.
         """
-        arrays = tuple(_sum_axes(a, axes) for a in arrays) if axes else arrays
-        dtype = arrays[0].dtype if len(arrays) == 1 else np.result_type(*arrays)
-        pack, parts = self._pack("sum", [a.shape[1:] for a in arrays], dtype)
-        for array, part in zip(arrays, parts, strict=True):
+        if axes:
+            arrays = tuple(array.sum(axis=axes) for array in arrays)
+        pack = self._pack(arrays)
+        for array, part in zip(arrays, pack.parts, strict=True):
             self._shard_sums(array, part)
-        outs = self._unpack(self._totals.add(pack), arrays)
-        return outs[0] if len(arrays) == 1 else tuple(outs)
+        return pack.unpack(self._totals.add(pack.rows))
 
     def max(self, *arrays: Array, axes: tuple[int, ...] = ()) -> Any:
         """Returns the maximum of each array over all rows of the global batch; −inf where there is no row."""
-        dtype = np.result_type(*arrays)
-        flat = [a.max(axis=axes, initial=-np.inf) if axes else a for a in arrays]
-        pack, parts = self._pack("max", [a.shape[1:] for a in flat], dtype)
-        for array, part in zip(flat, parts, strict=True):
-            rows = array.reshape(array.shape[0], -1)
-            for i, shard in enumerate(self.layout.slices):
-                np.maximum.reduce(rows[shard], axis=0, out=part[i], initial=-np.inf)
-        outs = self._unpack(self._totals.max(pack), flat)
-        return outs[0] if len(arrays) == 1 else tuple(outs)
+        if axes:
+            arrays = tuple(array.max(axis=axes, initial=-np.inf) for array in arrays)
+        pack = self._pack(arrays)
+        for array, part in zip(arrays, pack.parts, strict=True):
+            flat = array.reshape(array.shape[0], -1)
+            for i, rows in enumerate(self.layout.slices):
+                np.maximum.reduce(flat[rows], axis=0, out=part[i], initial=-np.inf)
+        return pack.unpack(self._totals.max(pack.rows))
 
     def moments(self, x: Array, axes: tuple[int, ...] = ()) -> tuple[int, Array, Array]:
         """Returns the count, mean and (biased) variance of x over all rows of the global batch.
 
         x: (rows, …). axes: further axes to average over, the first ones after the rows: (1, 2) for
         channels-last images. count: an int, the true number. mean, variance: float64, the remaining shape.
-        Stable for any mean/std: each shard sends its mean and its squares about a centre of its own.
+        Stable for any mean/std: each shard sends its sum and its squares about a centre of its own, brought
+        to zero one width up (float64 for float32, extended for float64).
         """
-        per_row = prod(x.shape[1 : 1 + len(axes)])
-        if axes != tuple(range(1, 1 + len(axes))):
-            raise ValueError(f"moments: axes must be (1, …, k), next to the rows; got {axes}")
-        shape = x.shape[1 + len(axes) :]
-        width = prod(shape)
-        wide = _WIDE[x.dtype]
-        pack, (means, squares) = self._pack("moments", [(width,), (width,)], wide)
-        flat = x.reshape(-1, width) if width else x.reshape(x.shape[0] * per_row, 0)
-        for first, shards, row, size in self.layout.groups:
-            n = size * per_row
-            block = flat[row * per_row : (row + shards * size) * per_row].reshape(shards, n, width)
-            self._shard_moments(block, n, means[first : first + shards], squares[first : first + shards])
-        total = self._totals.add(pack)
-        count = self.layout.rows * per_row
-        mean = total[:width] / max(count, 1)
-        variance = total[width:] / max(count, 1) - mean * mean
-        narrow: Any = np.complex128
-        if mean.dtype.kind == "f":
-            narrow = np.float64
-            np.maximum(variance, 0, out=variance)
-        return count, mean.astype(narrow).reshape(shape), variance.astype(narrow).reshape(shape)
+        per_row, shape, flat = 1, x.shape[1:], x
+        if x.ndim != 2 or axes:
+            if axes != tuple(range(1, 1 + len(axes))):
+                raise ValueError(f"moments: axes must be (1, …, k), next to the rows; got {axes}")
+            per_row, shape = prod(x.shape[1 : 1 + len(axes)]), x.shape[1 + len(axes) :]
+            flat = x.reshape(x.shape[0] * per_row, prod(shape))
+        layout = self.layout
+        wide, narrow = _WIDE[x.dtype.char]
+        rows = np.zeros((len(layout.slices), 2, flat.shape[1]), wide)
+        for first, shards, row, size in layout.groups:
+            if size:
+                block = flat[row * per_row : (row + shards * size) * per_row]
+                self._shard_moments(block, shards, size * per_row, rows[first : first + shards])
+        count = layout.rows * per_row
+        mean, variance = self._totals.add(rows) * (1 / max(count, 1))
+        variance -= mean * mean
+        if narrow != "D":
+            np.maximum(variance, 0, variance)
+        if wide != narrow:
+            mean, variance = mean.astype(narrow), variance.astype(narrow)
+        return (count, mean, variance) if len(shape) == 1 else (count, mean.reshape(shape), variance.reshape(shape))
 
-    def shard_sums(self, columns: Array) -> Array:
-        """Returns the sums of each local shard's rows: (rows, k) → (local shards, k). No exchange."""
-        sums = np.empty((len(self.layout.slices), columns.shape[1]), columns.dtype)
-        self._shard_sums(columns, sums)
-        return sums
+    def _shard_moments(self, x: Array, shards: int, n: int, out: Array) -> None:
+        """Writes Σx and Σx² of each shard of n rows: x (shards·n, width) → out (shards, 2, width), wide."""
+        parts = np.empty((3, shards, x.shape[1]), x.dtype)
+        centre, first, second = parts
+        self._column_sums(x, shards, n, centre)
+        centre *= 1 / n
+        d = self.empty(x.shape, x.dtype)
+        if shards == 1:
+            np.subtract(x, centre, d)
+        else:
+            block = (shards, n, x.shape[1])
+            np.subtract(x.reshape(block), centre[:, None], d.reshape(block))
+        self._column_sums(d, shards, n, first)
+        self._column_sums(np.multiply(d, d, d), shards, n, second)
+        c, s, q = parts.astype(out.dtype)
+        sums = out[:, 0]
+        np.multiply(c, n, sums)
+        sums += s  # Σx = n·c + Σd
+        s += sums
+        s *= c
+        np.add(s, q, out[:, 1])  # Σx² = c·(n·c + 2Σd) + Σd²
 
-    def _shard_moments(self, x: Array, n: int, means: Array, squares: Array) -> None:
-        """Writes n·mean and Σx² about zero, of each shard of x: (shards, n, width), with wide accumulators."""
-        if not n:
-            means.fill(0)
-            squares.fill(0)
-            return
-        ones = self._ones_of(n, x.dtype)
-        centre = np.matmul(ones, x)
-        centre *= x.dtype.type(1 / n)
-        d = np.subtract(x, centre, out=self.empty(x.shape, x.dtype))
-        first = np.matmul(ones, d)[:, 0].astype(means.dtype)
-        second = np.matmul(ones, np.multiply(d, d, out=d))[:, 0]
-        c = centre[:, 0].astype(means.dtype)
-        nc = n * c
-        np.add(nc, first, out=means)
-        np.add(c * (nc + 2 * first), second, out=squares)
+    def _column_sums(self, x: Array, shards: int, n: int, out: Array) -> None:
+        """Sums n rows a shard, x (shards·n, width) → out (shards, width): a product with ones is the fastest."""
+        ones = self._ones.get((n, x.dtype.char))
+        if ones is None:
+            ones = self._ones[n, x.dtype.char] = np.ones(n, x.dtype)
+        if shards == 1:
+            ones.dot(x, out[0])
+        else:
+            np.matmul(ones, x.reshape(shards, n, -1), out)
+
+    def shard_sums(self, columns: Array, out: Array) -> None:
+        """Writes the sums of each local shard's rows: (rows, k) → out (local shards, k). No exchange."""
+        self._shard_sums(columns, out)
 
     def _shard_sums(self, array: Array, out: Array) -> None:
-        """Writes the sum over each local shard's rows into out: (local shards, width)."""
-        flat = array.reshape(array.shape[0], -1)
-        if flat.dtype.kind not in "fc":
+        """Writes the sum over each local shard's rows: (rows, …) → out (local shards, width)."""
+        flat = array if array.ndim == 2 else array.reshape(array.shape[0], -1)
+        if flat.dtype.kind not in "fc" or flat.dtype.itemsize == 2:
             for i, rows in enumerate(self.layout.slices):
                 np.add.reduce(flat[rows], axis=0, out=out[i])
             return
         for first, shards, row, size in self.layout.groups:
-            if size:
-                block = flat[row : row + shards * size].reshape(shards, size, -1)
-                np.matmul(self._ones_of(size, flat.dtype), block, out=out[first : first + shards, None])
+            to = out[first : first + shards]
+            if size == 0:
+                to.fill(0)
+            elif to.dtype == flat.dtype:
+                self._column_sums(flat[row : row + shards * size], shards, size, to)
             else:
-                out[first : first + shards] = 0
+                sums = np.empty(to.shape, flat.dtype)
+                self._column_sums(flat[row : row + shards * size], shards, size, sums)
+                to[...] = sums
 
-    def _ones_of(self, n: int, dtype: Any) -> Array:
-        ones = self._ones.get((n, dtype))
-        if ones is None:
-            ones = self._ones[n, dtype] = np.ones((1, n), dtype)
-        return ones
-
-    def _pack(self, name: str, shapes: list[Shape], dtype: Any) -> tuple[Array, list[Array]]:
-        """Returns one row a local shard, and views of it, (local shards, width) for each shape."""
-        key = (name, *shapes, dtype)
-        found = self._packs.get(key)
-        if found is None:
-            widths = [prod(shape) for shape in shapes]
-            pack = np.zeros((len(self.layout.slices), sum(widths)), dtype)
-            cuts = np.cumsum([0, *widths])
-            parts = [pack[:, a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
-            found = self._packs[key] = (pack, parts)
-        return found
-
-    def _unpack(self, total: Array, arrays: Any) -> list[Array]:
-        outs, at = [], 0
-        total = total.copy()
-        for array in arrays:
-            width = prod(array.shape[1:])
-            out = total[at : at + width].reshape(array.shape[1:])
-            outs.append(out if out.dtype == array.dtype else out.astype(array.dtype))
-            at += width
-        return outs
+    def _pack(self, arrays: tuple[Array, ...]) -> _Pack:
+        key = tuple((array.shape[1:], array.dtype.char) for array in arrays)
+        pack = self._packs.get(key)
+        if pack is None:
+            pack = self._packs[key] = _Pack(arrays, len(self.layout.slices))
+        return pack
 
     # ------------------------------------------------------------------ rows × matrix, gradients
 
@@ -190,17 +188,19 @@ class Context:
 
         x: (rows, …, n). w: (n, m). Returns (rows, …, m), scratch of the context.
         """
+        groups = self.layout.groups
+        if len(groups) == 1 and groups[0][1] == 1 and x.ndim == 2 and x.shape[0] > 1:
+            return x.dot(w, self.empty((x.shape[0], w.shape[1]), x.dtype))
         out = self.empty((*x.shape[:-1], w.shape[1]), np.result_type(x, w))
         per_row = prod(x.shape[1:-1])
         x2, out2 = x.reshape(-1, x.shape[-1]), out.reshape(-1, out.shape[-1])
-        for _, shards, row, size in self.layout.groups:
+        for _, shards, row, size in groups:
             rows = slice(row * per_row, (row + shards * size) * per_row)
             if shards == 1:
-                np.matmul(x2[rows], w, out=out2[rows])
+                np.matmul(x2[rows], w, out2[rows])
             else:
-                n = size * per_row
-                block = x2[rows].reshape(shards, n, x2.shape[1])
-                np.matmul(block, w, out=out2[rows].reshape(shards, n, out2.shape[1]))
+                block = (shards, size * per_row, -1)
+                np.matmul(x2[rows].reshape(block), w, out2[rows].reshape(block))
         return out
 
     def gradient(self, parameter: Parameter, of: GradientOf) -> None:
@@ -209,9 +209,16 @@ class Context:
         of: writes the gradient of the plain sum over `rows`, a slice of this rank's rows (maybe empty), to
         `out`, of the parameter's shape. Several calls for one parameter in a step add up.
         """
+        raise RuntimeError(f"layer {self.layer!r} asked for a gradient outside of training")
+
+    def gradient_total(self, parameter: Parameter, total: Array) -> None:
+        """Takes in the gradient of a parameter that is a total over all rows already, from `sum`, on all ranks.
+
+        It counts once. For statistics whose backward needs the same sums: γ and β of a batch norm.
+        """
         if self._gradients is None:
             raise RuntimeError(f"layer {self.layer!r} asked for a gradient outside of training")
-        self._gradients.add(parameter, of)
+        self._gradients.add_total(parameter, total)
 
     # ------------------------------------------------------------------ state
 
@@ -276,15 +283,30 @@ class Context:
         return words.reshape(shape[0], blocks * 4)
 
 
-_WIDE = {
-    np.dtype(np.float16): np.dtype(np.float64),
-    np.dtype(np.float32): np.dtype(np.float64),
-    np.dtype(np.float64): np.dtype(np.longdouble),
-    np.dtype(np.complex64): np.dtype(np.complex128),
-    np.dtype(np.complex128): np.dtype(np.clongdouble),
-}
-"""Sums of squares about zero lose (mean/std)² of their precision: they are held one width up."""
+class _Pack:
+    """One row a local shard for the sums of several arrays, sent as one."""
+
+    def __init__(self, arrays: tuple[Array, ...], shards: int) -> None:
+        self._shapes = [array.shape[1:] for array in arrays]
+        self._dtypes = [array.dtype for array in arrays]
+        cuts = np.cumsum([0, *map(prod, self._shapes)]).tolist()
+        self._spans = list(pairwise(cuts))
+        self.rows = np.zeros((shards, cuts[-1]), np.result_type(*self._dtypes))
+        self.parts = [self.rows[:, a:b] for a, b in self._spans]
+        self._flat = all(len(shape) == 1 for shape in self._shapes) and len(set(self._dtypes)) == 1
+
+    def unpack(self, total: Array) -> Any:
+        """Returns copies of the totals, in the arrays' shapes and dtypes: one, or a tuple."""
+        total = total.copy()
+        if self._flat:
+            parts = [total[a:b] for a, b in self._spans]
+        else:
+            parts = [
+                total[a:b].reshape(shape).astype(dtype, copy=False)
+                for (a, b), shape, dtype in zip(self._spans, self._shapes, self._dtypes, strict=True)
+            ]
+        return parts[0] if len(parts) == 1 else tuple(parts)
 
 
-def _sum_axes(array: Array, axes: tuple[int, ...]) -> Array:
-    return array.sum(axis=axes)
+_WIDE = {"e": ("d", "d"), "f": ("d", "d"), "d": ("g", "d"), "F": ("D", "D"), "D": ("G", "D")}
+"""dtype → of the sums, of the results. Squares about zero lose (mean/std)² of their precision: one width up."""

@@ -53,23 +53,40 @@ class Gradients:
 
     def add(self, parameter: Parameter, of: GradientOf) -> None:
         """Calls of(rows, out) for each local shard and folds the results in tree order."""
-        if not parameter.trainable:
-            return
-        if parameter.name in self._leaves:
+        if parameter.trainable and self._is_first(parameter):
+            if self._single:
+                of(self.slices[0], parameter._grads[0])
+                return
+            views = self._views[parameter.name]
+            for node, out in zip(self._nodes, parameter._grads, strict=True):
+                self._fold(node, out, lambda leaf, to: of(self.slices[leaf], to), views)
+        elif parameter.trainable:
             self._add_use(parameter, of)
-            return
+
+    def add_total(self, parameter: Parameter, total: Array) -> None:
+        """Takes in a gradient that is a total over all shards already: it counts as the first shard's."""
+        if parameter.trainable and self._is_first(parameter):
+            for i, out in enumerate(parameter._grads):
+                if i == 0 and self._first == 0:
+                    np.add(total, 0.0, out, casting="same_kind")  # −0 becomes 0, as beside other ranks' zeros
+                else:
+                    out.fill(0)
+        elif parameter.trainable:
+            shard = iter(range(self._first, self._first + len(self.slices)))
+            self._add_use(parameter, lambda rows, out: np.multiply(total, next(shard) == 0, out))
+
+    def _is_first(self, parameter: Parameter) -> bool:
+        """Notes a gradient; tells whether its parameter has one use in a step."""
+        if parameter.uses > 1:
+            return False
         if parameter._stamp == self._step:
             raise RuntimeError(
                 f"parameter {parameter.name!r} got two gradients in one step, where the trial pass on an "
                 "empty batch saw one; a layer must call context.gradient equally often for any batch"
             )
-        self._done += 1
         parameter._stamp = self._step
-        if self._single:
-            of(self.slices[0], parameter._grads[0])
-            return
-        for node, out in zip(self._nodes, parameter._grads, strict=True):
-            self._fold(node, out, lambda leaf, to: of(self.slices[leaf], to), self._views[parameter.name])
+        self._done += 1
+        return True
 
     def _fold(self, node: Node, out: Array, leaf: Any, scratch: list[Array]) -> None:
         if node[1] - node[0] == 1:

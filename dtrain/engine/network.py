@@ -38,7 +38,8 @@ class Network:
     """Layers in order; each takes the output of the one above it, or of those that its `inputs` name.
 
     layers: (name, layer) each; names are unique. shape: of one input sample. dtype: of the parameters.
-    initializer: from a name to a part, for layers that ask by name.
+    initializer: from a name to a part, for layers that ask by name. describe: how messages call a layer.
+    needs_dx: whether the gradient of the data is wanted.
     """
 
     def __init__(
@@ -48,11 +49,14 @@ class Network:
         dtype: Any,
         initializer: Callable[[str], Initializer],
         describe: Callable[[Layer], str] = lambda layer: type(layer).__name__,
+        needs_dx: bool = False,
     ) -> None:
         if not layers:
             raise ConfigError("a network needs at least one layer: add a [[network]] table")
         self.dtype = np.dtype(dtype)
         self.input_shape = shape
+        self.watch: Callable[[str, str, Array], None] | None = None
+        """Is shown (layer, "forward" or "backward", result) after each, when debugging."""
         self._describe = describe
         self.inventory = Inventory(dtype, initializer)
         self.nodes: list[Node] = []
@@ -67,6 +71,7 @@ class Network:
             self.nodes.append(node)
         self.shape = shapes[-1]
         self._check_used()
+        self._skip_needless(needs_dx)
 
     def _inputs_of(self, name: str, layer: Layer) -> tuple[int, ...]:
         if any(node.name == name for node in self.nodes):
@@ -97,6 +102,16 @@ class Network:
             if i + 1 not in used:
                 raise ConfigError(f"the output of layer {node.name!r} is used by no layer; remove it or name it")
 
+    def _skip_needless(self, needs_dx: bool) -> None:
+        """Tells the layers right behind the data that nothing in front of them is trained."""
+        wanted = [needs_dx]
+        for node in self.nodes:
+            node.layer.needs_dx = False
+        for node in self.nodes:
+            needed = any(wanted[i] for i in node.inputs)
+            node.layer.needs_dx = node.layer.needs_dx or needed  # a layer may stand at several nodes
+            wanted.append(needed or any(p.trainable for p in node.parameters))
+
     @property
     def parameters(self) -> list[Parameter]:
         """All parameters, in the order in which the layers made them."""
@@ -120,6 +135,8 @@ class Network:
                     y, backward = node.layer.forward(outputs[inputs[0]], context)
                 else:
                     y, backward = node.layer.forward(tuple(outputs[i] for i in inputs), context)  # type: ignore[arg-type]
+                if self.watch is not None:
+                    self.watch(node.name, "forward", y)
                 outputs.append(y)
                 backwards.append(backward)
         except Exception as error:
@@ -138,14 +155,30 @@ class Network:
         try:
             for k in range(len(self.nodes) - 1, -1, -1):
                 node = self.nodes[k]
+                dy_k = grads[k + 1]
+                if dy_k is None:
+                    continue
                 context.layer = node.name
-                dx = backwards[k](grads[k + 1])  # type: ignore[arg-type]
-                for i, part in zip(node.inputs, (dx,) if len(node.inputs) == 1 else dx, strict=True):
-                    grads[i] = part if grads[i] is None else grads[i] + part
+                dx = backwards[k](dy_k)
+                if len(node.inputs) == 1:
+                    self._pass_on(grads, node, node.inputs[0], dx)
+                else:
+                    for i, part in zip(node.inputs, dx, strict=True):  # type: ignore[arg-type]
+                        self._pass_on(grads, node, i, part)
         except Exception as error:
             self._note(error, node, "backward")
             raise
         return grads[0]
+
+    def _pass_on(self, grads: list[Array | None], node: Node, to: int, dx: Array | None) -> None:
+        if dx is None:
+            if node.layer.needs_dx:
+                raise TypeError("backward must return dx, got None")
+            return
+        if self.watch is not None:
+            self.watch(node.name, "backward", dx)
+        before = grads[to]
+        grads[to] = dx if before is None else before + dx
 
     def _note(self, error: Exception, node: Node, phase: str) -> None:
         error.add_note(f"in the {phase} of layer {node.name!r} ({self._describe(node.layer)})")

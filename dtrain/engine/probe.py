@@ -15,7 +15,7 @@ from .totals import Totals
 
 if TYPE_CHECKING:
     from dtrain.parameter import Parameter
-    from dtrain.types import GradientOf
+    from dtrain.types import Array, GradientOf
 
     from .network import Network
 
@@ -27,6 +27,9 @@ class _Uses:
         parameter.uses += 1
         if parameter.trainable:
             of(slice(0, 0), np.empty(parameter.shape, parameter.value.dtype))
+
+    def add_total(self, parameter: Parameter, total: Array) -> None:
+        parameter.uses += 1
 
 
 def probe(network: Network) -> list[str]:

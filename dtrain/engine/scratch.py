@@ -19,7 +19,8 @@ class Scratch:
 
     def __init__(self) -> None:
         self._buffers: list[Array] = []
-        self._views: list[dict[tuple[Shape, Any], Array]] = []
+        self._last: list[tuple[Shape, Any, Array]] = []
+        self._views: list[dict[tuple[Shape, str], Array]] = []
         self._next = 0
 
     def rewind(self) -> None:
@@ -30,24 +31,35 @@ class Scratch:
         """Returns an array of this shape and dtype, 64-byte aligned, with anything in it."""
         i = self._next
         self._next = i + 1
-        if i < len(self._views):
-            view = self._views[i].get((shape, dtype))
-            if view is not None:
-                return view
-        return self._make(i, shape, np.dtype(dtype))
+        try:
+            last_shape, last_dtype, view = self._last[i]
+        except IndexError:
+            return self._add(shape, dtype)
+        if last_shape == shape and last_dtype is dtype:
+            return view
+        return self._switch(i, shape, np.dtype(dtype))
 
-    def _make(self, i: int, shape: Shape, dtype: np.dtype[Any]) -> Array:
-        if i == len(self._views):
-            self._buffers.append(np.empty(0, np.uint8))
-            self._views.append({})
+    def _add(self, shape: Shape, dtype: Any) -> Array:
+        self._buffers.append(np.empty(0, np.uint8))
+        self._views.append({})
+        self._last.append(((), None, self._buffers[-1]))
+        return self._switch(len(self._last) - 1, shape, np.dtype(dtype))
+
+    def _switch(self, i: int, shape: Shape, dtype: np.dtype[Any]) -> Array:
+        view = self._views[i].get((shape, dtype.str))
+        if view is None:
+            view = self._view(i, shape, dtype)
+        self._last[i] = (shape, dtype, view)
+        return view
+
+    def _view(self, i: int, shape: Shape, dtype: np.dtype[Any]) -> Array:
         count = prod(shape) * dtype.itemsize
         if self._buffers[i].size < count:
             self._buffers[i] = aligned(count)
             self._views[i].clear()
-        view = self._buffers[i][:count].view(dtype).reshape(shape)
-        self._views[i][shape, dtype] = view
         if len(self._views[i]) > 64:  # shapes that change with every call must not pile up
             self._views[i].clear()
+        view = self._views[i][shape, dtype.str] = self._buffers[i][:count].view(dtype).reshape(shape)
         return view
 
 

@@ -22,6 +22,8 @@ _ENGINE_KEYS = ("id", "inputs")
 class Finder(Protocol):
     """What binding asks of the registry."""
 
+    owners: dict[type, Entry]
+
     def find(self, kind: str, name: str, where: str) -> tuple[Entry, Factory]:
         """Returns a part's entry and factory; a layer may be an activation."""
 
@@ -38,7 +40,15 @@ class Binder:
         who = f"{noun(entry.kind)} {name!r} from {entry.origin}"
         signature = signature_of(factory, who)
         _check_names(signature, options, f"{where}: {who}")
-        bound = Bound(entry, factory, {}, frozenset(signature.options) - frozenset(options), where)
+        bound = Bound(
+            entry,
+            factory,
+            {},
+            frozenset(signature.options) - frozenset(options),
+            where,
+            {},
+            self._finder.owners,
+        )
         return replace(bound, options=self._values(signature, options, bound))
 
     def _values(self, signature: Signature, given: Mapping[str, Any], bound: Bound) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, time
+from enum import Enum
 from pathlib import PurePath
 from typing import Any
 
@@ -30,6 +31,9 @@ class Bound:
     where: str
     extra: Mapping[str, Any] = field(default_factory=dict)
     """What the engine, not the part, has to know of a layer inside a container: `id`, `inputs`."""
+
+    owners: dict[type, Entry] = field(default_factory=dict, repr=False)
+    """The registry's: what a function makes is known by its class only once it is made."""
 
     @property
     def kind(self) -> str:
@@ -70,6 +74,7 @@ class Bound:
             )
         for name, value in self.extra.items():
             setattr(part, name, value)
+        self.owners.setdefault(type(part), self.entry)
         return part
 
     def resolved(self) -> dict[str, Any]:
@@ -107,6 +112,8 @@ def _plain(value: Any) -> Any:
         return value.resolved()
     if isinstance(value, PurePath):
         return str(value)
+    if isinstance(value, Enum):
+        return _plain(value.value)
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, Mapping):

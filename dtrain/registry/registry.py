@@ -27,10 +27,10 @@ class Registry:
     def __init__(self, chosen: Mapping[Key, list[Offer]], recorded: Iterable[Mapping[str, Any]] = ()) -> None:
         self._factories: dict[Key, Factory] = {key: offers[0].factory for key, offers in chosen.items()}
         self._entries: dict[Key, Entry] = {key: _entry(offers) for key, offers in chosen.items()}
-        self._owners: dict[type, Entry] = {}
+        self.owners: dict[type, Entry] = {}
         for key, factory in reversed(self._factories.items()):
             if isinstance(factory, type):
-                self._owners[factory] = self._entries[key]
+                self.owners[factory] = self._entries[key]
         self._recorded = {(row["kind"], row["name"]): Entry.from_dict(row) for row in recorded}
 
     @classmethod
@@ -75,7 +75,7 @@ class Registry:
     def owner(self, part: object) -> Entry | None:
         """Returns where a part, or its class, comes from; a class derived from one that is known counts."""
         cls = part if isinstance(part, type) else type(part)
-        return next((self._owners[base] for base in cls.__mro__ if base in self._owners), None)
+        return next((self.owners[base] for base in cls.__mro__ if base in self.owners), None)
 
     def bind(self, kind: str, name: str, options: Mapping[str, Any], where: str) -> Bound:
         """Returns a part with its options checked against its signature; nothing of the part is called yet.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from numbers import Integral, Real
 from pathlib import Path, PurePath
 from typing import Any, TypeAlias
@@ -27,7 +27,7 @@ def convert(value: Any, annotation: Any, where: str, bind: BindPart) -> Any:
     Raises MismatchError, or what `bind` raises.
     """
     if annotation is Any or annotation is object:
-        return value
+        return _without_numpy(value)
     if kind := kind_of(annotation):
         return _part(value, annotation, kind, where, bind)
     if isinstance(annotation, type) and issubclass(annotation, PurePath):
@@ -79,6 +79,8 @@ def _container(value: Any, origin: Any, arguments: tuple[Any, ...], where: str, 
         if not isinstance(value, Mapping):
             raise MismatchError
         return {key: convert(item, arguments[-1], f"{where}.{key}", bind) for key, item in value.items()}
+    if not (isinstance(origin, type) and issubclass(origin, Collection)):  # such as type[Layer]
+        return value
     if not isinstance(value, (list, tuple)):
         raise MismatchError
     fixed = origin is tuple and arguments[-1:] != (...,)

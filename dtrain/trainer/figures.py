@@ -26,7 +26,10 @@ class Figures:
         self._columns: dict[int, Array] = {}
 
     def of(self, y: Array, batch: Batch, context: Context) -> tuple[Array, Callable[[], Array]]:
-        """Returns the sums of each local shard, (shards, columns), float64, and the loss's backward."""
+        """Returns the sums of each local shard, (shards, columns + 1), float64, and the loss's backward.
+
+        The last column is 0: room for what a rank has to say.
+        """
         context.layer = "loss"
         try:
             values, backward = self.loss.forward(y, batch.y, context)  # type: ignore[arg-type]
@@ -41,12 +44,18 @@ class Figures:
             self.widths = [1 if part.ndim == 1 else part.shape[1] for part in parts]
         columns = self._columns_of(len(y))
         columns[:, 0] = values
-        columns[:, 1] = weights
+        if not isinstance(weights, int):
+            columns[:, 1] = weights
         at = 2
         for part, width in zip(parts, self.widths, strict=True):
-            columns[:, at : at + width] = part if part.ndim == 2 else part[:, None]
+            if part.ndim == 1:
+                columns[:, at] = part
+            else:
+                columns[:, at : at + width] = part
             at += width
-        return context.shard_sums(columns), backward
+        sums = np.zeros((len(context.layout.slices), at + 1))
+        context.shard_sums(columns, sums[:, :-1])
+        return sums, backward
 
     def _metric(self, metric: Metric, y: Array, batch: Batch, context: Context) -> Array:
         try:
@@ -58,7 +67,7 @@ class Figures:
     def _columns_of(self, rows: int) -> Array:
         columns = self._columns.get(rows)
         if columns is None:
-            columns = self._columns[rows] = np.zeros((rows, 2 + sum(self.widths)))
+            columns = self._columns[rows] = np.ones((rows, 2 + sum(self.widths)))
         return columns
 
     def result(self, sums: Array, samples: int) -> dict[str, float]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from dtrain.contracts import Transform
     from dtrain.data import Batch
-    from dtrain.engine import Replica
+    from dtrain.engine import Context, Replica
     from dtrain.types import Array
 
     from .figures import Figures
@@ -19,11 +20,16 @@ if TYPE_CHECKING:
 class Step:
     """Runs steps. After a call, `sums` holds the totals of the figures' columns, the same on all ranks.
 
-    `flags` is the sum of all ranks' `flag`: above 0 when any rank has something to say.
+    `flags` is the sum of all ranks' `flag`, and of batches with a problem: above 0 when any rank has something
+    to say. `problem` is this rank's. transforms: of training samples, applied in order.
     """
 
-    def __init__(self, replica: Replica, figures: Figures, update: Update) -> None:
+    def __init__(
+        self, replica: Replica, figures: Figures, update: Update, transforms: Sequence[Transform] = ()
+    ) -> None:
         self._replica, self._figures, self._update = replica, figures, update
+        self._transforms = transforms
+        self.problem: str | None = None
         own = replica.own
         self._sum = np.zeros(own.stop - own.start, replica.network.dtype)
         self._several = False
@@ -49,15 +55,29 @@ class Step:
         replica = self._replica
         context = replica.context
         context.begin(batch.layout, training=True, step=step, epoch=epoch, place=batch.place)
+        if batch.problem is not None:
+            self.problem = batch.problem
+            flag += 1
+        if self._transforms:
+            batch = self._transform(batch, context)
         y, backward = replica.network.forward(batch.x, context)
         parts, loss_backward = self._figures.of(y, batch, context)
         replica.gradients.begin(batch.layout.slices)
         backward(loss_backward())
         replica.gradients.end()
-        columns = np.zeros((len(parts), parts.shape[1] + 1))
-        columns[:, :-1] = parts
-        columns[0, -1] = flag
-        return replica.totals.add(columns).copy()
+        parts[0, -1] = flag
+        return replica.totals.add(parts).copy()
+
+    def _transform(self, batch: Batch, context: Context) -> Batch:
+        x, y = batch.x, batch.y
+        for i, transform in enumerate(self._transforms):
+            context.layer = f"transform {i + 1}"
+            try:
+                x, y = transform.forward(x, y, context)
+            except Exception as error:
+                error.add_note(f"in the transform {type(transform).__name__}")
+                raise
+        return batch._replace(x=x, y=y)
 
     def _keep(self, sums: Array) -> None:
         """Adds up a micro-batch that another follows."""
@@ -94,4 +114,4 @@ class Step:
 
 def _inverse(weight: float) -> float:
     """Returns 1/weight; 0 where no row counts, whose gradient is 0."""
-    return 1.0 / weight if weight else 0.0
+    return 1.0 / float(weight) if weight else 0.0  # a NumPy scalar would make float64 of the gradient

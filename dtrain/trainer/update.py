@@ -67,8 +67,8 @@ class Update:
         self._values = replica.exchange.values[own]
         self._pieces = [
             (self._values[piece], piece, [slot[piece] for slot in self.slots.values()], role)
-            for role in layout.regions
-            for span in _runs([p for p in layout.parameters if p.role == role and p.trainable])
+            for role in (layout.regions if optimizer.by_role else ("",))
+            for span in _runs([p for p in layout.parameters if p.role.startswith(role) and p.trainable])
             for piece in _pieces(span, own)
         ]
         self.penalties = [
@@ -99,7 +99,7 @@ class Update:
             return finite
         self._flag[0] = not finite
         self._replica.communicator.allgather(self._flag, self._flags)
-        return not self._flags.any()
+        return not np.count_nonzero(self._flags)
 
     def _clip(self, gradient: Array) -> bool:
         assert self._clip_norm is not None

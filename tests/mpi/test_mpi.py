@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -38,6 +40,16 @@ def test_large_arrays_go_in_pieces(job, monkeypatch, count):
     communicator.exchange([(peer, np.arange(count) + 10.0 * me + peer) for peer in range(size)], receives)
     for peer, array in receives:
         np.testing.assert_array_equal(array, np.arange(count) + 10.0 * peer + me)
+
+
+def test_what_is_done_at_an_uncaught_error_is_undone_by_close():
+    from dtrain.communicator import MpiCommunicator
+
+    before = sys.excepthook
+    communicator = MpiCommunicator()
+    assert sys.excepthook != before
+    communicator.close()
+    assert sys.excepthook == before
 
 
 def test_ranks_of_one_host_share_memory(job):
@@ -86,14 +98,19 @@ def test_a_host_where_nothing_can_be_mapped_is_found_at_the_start(job, monkeypat
 def test_the_check_names_different_collectives(job):
     communicator = job(check=True)
     size = communicator.size
-    with pytest.raises(CollectiveMismatch) as caught:
+
+    def meet():
         if communicator.rank == 1:
             communicator.share("elsewhere")
         else:
             communicator.allgather(np.zeros(3), np.zeros((size, 3)))
+
+    with pytest.raises(CollectiveMismatch) as caught:
+        meet()
     others = "".join(f"; rank {k} in allgather #1 of (3,) float64" for k in range(2, size))
     assert str(caught.value) == (
-        "ranks met in different collectives: rank 0 in allgather #1 of (3,) float64; rank 1 in share #1" + others
+        "ranks met in different collectives: rank 0 in allgather #1 of (3,) float64; rank 1 in share #1"
+        + others
     )
     communicator.barrier()
 
@@ -103,7 +120,9 @@ def test_the_environment_asks_for_the_check(job, monkeypatch):
     monkeypatch.setenv("DTRAIN_CHECK", "1")
     communicator = job()
     dtype = "float32" if communicator.rank == 0 else "float64"
-    with pytest.raises(CollectiveMismatch, match=r"rank 0 in allgather #1 of \(2,\) float32; rank 1 in .*float64"):
+    with pytest.raises(
+        CollectiveMismatch, match=r"rank 0 in allgather #1 of \(2,\) float32; rank 1 in .*float64"
+    ):
         communicator.allgather(np.zeros(2, dtype), np.zeros((communicator.size, 2), dtype))
 
 

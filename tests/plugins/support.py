@@ -113,7 +113,7 @@ def run_layer(
 
     def job(communicator):
         counting = CountingCommunicator(communicator)
-        network = Network([(name, make())], x.shape[1:], x.dtype, initializer)
+        network = Network([(name, make())], x.shape[1:], x.dtype, initializer, needs_dx=True)
         replica = Replica(network, counting, len(sizes), seed)
         replica.initialize()
         if replica.writes_values():

@@ -12,50 +12,69 @@ from typing import Any
 
 import pytest
 
-from dtrain.registry import hookimpl
+from dtrain.registry import Registry, hookimpl
+
+
+class Site:
+    """A folder in place of site-packages."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def install(self, distribution: str, version: str, points: dict[str, str], **modules: str) -> None:
+        """Installs a distribution with entry points and modules."""
+        info = self.folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+        lines = "\n".join(f"{name} = {value}" for name, value in points.items())
+        (info / "entry_points.txt").write_text(f"[dtrain]\n{lines}\n")
+        for name, source in modules.items():
+            (self.folder / f"{name}.py").write_text(textwrap.dedent(source))
+        importlib.invalidate_caches()
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty folder in place of site-packages: nothing is installed but what a test installs."""
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """Nothing is installed but what a test installs."""
     before = set(sys.modules)
-    others = [folder for folder in sys.path if "site-packages" not in folder]
+    others = [folder for folder in sys.path if "-packages" not in folder]
     folder = tmp_path / "site"
     folder.mkdir()
     monkeypatch.setattr(sys, "path", [str(folder), *others])
     importlib.invalidate_caches()
-    yield folder
+    yield Site(folder)
     for name in set(sys.modules) - before:
         if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
             del sys.modules[name]
 
 
-def install(
-    site: Path, distribution: str, version: str, points: dict[str, str], **modules: str
-) -> None:
-    """Installs a distribution with entry points and modules."""
-    info = site / f"{distribution.replace('-', '_')}-{version}.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
-    lines = "\n".join(f"{name} = {value}" for name, value in points.items())
-    (info / "entry_points.txt").write_text(f"[dtrain]\n{lines}\n")
-    for name, source in modules.items():
-        (site / f"{name}.py").write_text(textwrap.dedent(source))
-    importlib.invalidate_caches()
+@pytest.fixture
+def offering() -> Callable[..., ModuleType]:
+    """Makes a plugin of parts: `offering(optimizers={"adam": Adam})`, `offering({"trylast": True}, …)`."""
+
+    def make(marks: dict[str, Any] | None = None, /, **parts: Any) -> ModuleType:
+        plugin = ModuleType("made_up")
+        for kind, mapping in parts.items():
+            name = f"dtrain_{kind}"
+            setattr(plugin, name, hookimpl(**(marks or {}))(_hook(name, mapping)))
+        return plugin
+
+    return make
 
 
-def offering(_marks: dict[str, Any] | None = None, /, **parts: dict[str, Any]) -> ModuleType:
-    """Returns a plugin that offers these parts: `offering(optimizers={"adam": Adam})`."""
-    plugin = ModuleType("offering")
-    for kind, mapping in parts.items():
-        name = f"dtrain_{kind}"
-        setattr(plugin, name, hookimpl(**(_marks or {}))(_hook(name, mapping)))
-    return plugin
-
-
-def _hook(name: str, mapping: object) -> Callable[[], object]:
+def _hook(name: str, result: object) -> Callable[[], object]:
     def hook() -> object:
-        return mapping
+        return result
 
     hook.__name__ = name
     return hook
+
+
+@pytest.fixture
+def registry_of(site: Site, offering: Callable[..., ModuleType]) -> Callable[..., Registry]:
+    """Makes a registry of these parts alone, all from a plugin called `acme`."""
+
+    def make(**parts: Any) -> Registry:
+        return Registry.load(extra=[("acme", offering(**parts))])
+
+    return make

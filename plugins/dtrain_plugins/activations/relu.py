@@ -4,6 +4,8 @@ import numpy as np
 
 from dtrain import Activation, Array, Backward, Context
 
+_BOOL = np.dtype(np.bool_)
+
 
 class Relu(Activation):
     """y = max(x, 0); the derivative at 0 is 0. x: (rows, …) → y: the same shape.
@@ -13,10 +15,11 @@ class Relu(Activation):
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         positive = context.empty(x.shape, x.dtype)  # 1 or 0: one product forward, one backward
-        np.copyto(positive, np.greater(x.real, 0, out=context.empty(x.shape, np.bool_)))
-        y = np.multiply(x, positive, out=context.empty(x.shape, x.dtype))
+        over = np.greater(x.real if x.dtype.kind == "c" else x, 0, context.empty(x.shape, _BOOL))
+        np.copyto(positive, over)
+        y = np.multiply(x, positive, context.empty(x.shape, x.dtype))
 
         def backward(dy: Array) -> Array:
-            return np.multiply(dy, positive, out=context.empty(x.shape, x.dtype))
+            return np.multiply(dy, positive, context.empty(x.shape, x.dtype))
 
         return y, backward

@@ -13,8 +13,8 @@ class EarlyStopping(Callback):
     on the validation samples. mode: whether less ("min") or more ("max") is better; "auto": less for "loss",
     more otherwise, so name the mode for a metric that is an error. minimum_change: an improvement is more
     than this, in units of the metric, ≥ 0; NaN and infinitely bad are none. restore_best: whether the best
-    epoch's parameters and running statistics are brought back at the end, stopped or not; a run that was
-    resumed brings back an epoch since then, or none. The figures are totals over all ranks: all stop at once.
+    epoch's parameters and running statistics are brought back at the end, stopped or not. The figures are
+    totals over all ranks: all stop at once.
 
     Raises ConfigError at the start when nothing is held out, or when the run does not measure `metric`.
 
@@ -67,8 +67,12 @@ class EarlyStopping(Callback):
             run.restore(self.snapshot)
 
     def state(self) -> dict[str, Any]:
-        return {"best": None if self.best == inf else self.best, "waited": self.waited}
+        return {
+            "best": None if self.best == inf else self.best,
+            "waited": self.waited,
+            "best_run": self.snapshot,
+        }
 
     def load_state(self, state: dict[str, Any]) -> None:
         self.best = inf if state["best"] is None else state["best"]
-        self.waited = state["waited"]
+        self.waited, self.snapshot = state["waited"], state["best_run"]

@@ -42,8 +42,13 @@ class Csv(Dataset):
     def __init__(self, path: Path, target: str | int, delimiter: str = ",") -> None:
         if len(delimiter) != 1 or delimiter in '"\r\n':
             raise ValueError(f"delimiter must be one character, no quote and no line end, got {delimiter!r}")
-        with reading(path, "a table of text"), opened(path) as file:
-            table = _Table(path, file, target, delimiter)
+        # A byte that is not UTF-8 stays visible in its cell, so that the error can name the place.
+        with (
+            reading(path, "a table of text"),
+            opened(path) as file,
+            io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as text,
+        ):
+            table = _Table(path, text, target, delimiter)
         self.classes = table.classes
         self.train = rows_of(Named(table.x, str(path)), Named(table.y, f"{path}, target {target!r}"))
 
@@ -53,9 +58,9 @@ class _Table:
 
     classes: list[str] | None = None
 
-    def __init__(self, path: Path, file: IO[bytes], target: str | int, delimiter: str) -> None:
+    def __init__(self, path: Path, text: IO[str], target: str | int, delimiter: str) -> None:
         self._path = path
-        rows = self._rows(file, delimiter)
+        rows = self._rows(text, delimiter)
         ahead = list(islice(rows, 2))
         if not ahead:
             raise DataError(f"{path}: expected a table, got an empty file; check the path")
@@ -68,10 +73,8 @@ class _Table:
         self._names = first if header else None
         self._read(chain(ahead[1:] if header else ahead, rows))
 
-    def _rows(self, file: IO[bytes], delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    def _rows(self, text: IO[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
         """Yields each row that is not blank, with the number of its line."""
-        # A byte that is not UTF-8 stays visible in its cell, so that the error can name the place.
-        text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
         reader = csv.reader(text, delimiter=delimiter, skipinitialspace=delimiter != " ", strict=True)
         try:
             for row in reader:

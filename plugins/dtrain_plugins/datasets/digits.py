@@ -32,12 +32,16 @@ class Digits(Dataset):
     def __init__(self) -> None:
         path = _file()
         with reading(path, "the digits of scikit-learn"), opened(path) as file:
-            table = np.loadtxt(file, dtype=np.int64, delimiter=",", ndmin=2)
-        if table.shape[1] != _COLUMNS or table.min() < 0 or table.max() > _WHITE:
-            raise DataError(
-                f"{path}: expected {_COLUMNS} columns of 0 … {_WHITE}, got {table.shape[1]} of "
-                f"{table.min()} … {table.max()}; install scikit-learn again"
-            )
+            table = np.array([[int(cell) for cell in line.split(b",")] for line in file], np.int64)
+        if table.shape[1:] != (_COLUMNS,):
+            got = f"a table of shape {table.shape}"
+        elif table.min() < 0 or table.max() > _WHITE:
+            got = f"{table.min()} … {table.max()}"
+        else:
+            got = ""
+        if got:
+            expected = f"{_COLUMNS} columns of 0 … {_WHITE}"
+            raise DataError(f"{path}: expected {expected}, got {got}; install scikit-learn again")
         x = (table[:, :-1] / _WHITE).astype(np.float32)
         self.train = rows_of(Named(x, f"{path}, pixels"), Named(table[:, -1], f"{path}, classes"))
 

@@ -40,7 +40,10 @@ def header_of(head: bytes | bytearray, where: str) -> Header:
     """
     file = io.BytesIO(head)
     try:
-        shape, fortran, dtype = _VERSIONS[npy.read_magic(file)](file)
+        version = npy.read_magic(file)
+        if version not in _VERSIONS:
+            raise ValueError(f"version {version[0]}.{version[1]}")
+        shape, fortran, dtype = _VERSIONS[version](file)
     except Exception as error:  # a literal parser on damaged bytes: half of the built-in exceptions
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(

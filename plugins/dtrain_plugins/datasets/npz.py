@@ -52,7 +52,9 @@ def _read(path: Path) -> dict[str, Named]:
                 continue
             where = f"{path}, array {name!r}"
             if archive.getinfo(member).compress_type not in _METHODS:
-                raise DataError(f"{where}: expected {_EXPECTED}, got another kind of compression")
+                raise DataError(
+                    f"{where}: expected {_EXPECTED}, got another kind of compression; save it again"
+                )
             with archive.open(member) as file:
                 arrays[name] = Named(read_array(file, where), where)
         if "x" not in arrays:

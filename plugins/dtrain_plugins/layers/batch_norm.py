@@ -53,59 +53,50 @@ class BatchNorm(Layer):
             self._observe(count, mean, variance, context)
         else:
             count, mean, variance = 0, self.mean.value, self.variance.value
-        inverse = 1 / np.sqrt(variance + self.epsilon)
-        scale = inverse * self.gamma.value if self.has_scale else inverse
-        centre = mean.astype(x.dtype)
+        dtype = x.dtype
+        inverse = np.add(variance, self.epsilon)
+        np.sqrt(inverse, inverse)
+        np.divide(1, inverse, inverse)
+        centre = mean.astype(dtype)
         rest = mean - centre  # what rounding to x's dtype lost: it matters where mean ≫ standard deviation
-        offset = -rest * scale
-        if self.has_offset:
-            offset += self.beta.value
-        xc = np.subtract(x, centre, out=context.empty(x.shape, x.dtype))
-        y = np.multiply(xc, scale.astype(x.dtype), out=context.empty(x.shape, x.dtype))
-        y += offset.astype(x.dtype)
+        scale = inverse.astype(dtype)
+        if self.has_scale:
+            scale *= self.gamma.value
+        offset = rest.astype(dtype)
+        offset *= scale
+        offset = np.subtract(self.beta.value if self.has_offset else 0, offset, offset)
+        xc = np.subtract(x, centre, context.empty(x.shape, dtype))
+        y = np.multiply(xc, scale, context.empty(x.shape, dtype))
+        y += offset
 
         def backward(dy: Array) -> Array:
-            dy_xc = np.multiply(dy, xc, out=context.empty(x.shape, x.dtype))
-            self._gradients(dy, dy_xc, rest, inverse, context)
-            dx: Array = np.multiply(dy, scale.astype(x.dtype), out=context.empty(x.shape, x.dtype))
-            if not count:  # inference: μ and σ² are constants
+            dx: Array = np.multiply(dy, scale, context.empty(x.shape, dtype))
+            if not count and not context.training:  # inference: μ and σ² are constants
                 return dx
-            sum_dy, sum_dy_xc = context.sum(dy, dy_xc, axes=self.axes)
-            slope = scale * inverse * inverse * (rest * sum_dy - sum_dy_xc) / count
-            constant = -scale * sum_dy / count - slope * rest
-            np.multiply(xc, slope.astype(x.dtype), out=dy_xc)
-            dx += dy_xc
-            dx += constant.astype(x.dtype)
+            product = np.multiply(dy, xc, context.empty(x.shape, dtype))
+            sum_dy, sum_dy_xc = context.sum(dy, product, axes=self.axes)
+            sum_dy_x_hat = rest * sum_dy  # float64 from here on
+            np.subtract(sum_dy_xc, sum_dy_x_hat, sum_dy_x_hat)
+            sum_dy_x_hat *= inverse
+            if self.has_scale:
+                context.gradient_total(self.gamma, sum_dy_x_hat)
+            if self.has_offset:
+                context.gradient_total(self.beta, sum_dy)
+            # dx = scale·(dy − Σdy/n − x̂·Σ(dy·x̂)/n), x̂ = (xc − rest)·inverse
+            by_count = scale * (-1 / max(count, 1))
+            sum_dy_x_hat *= inverse
+            sum_dy_x_hat *= by_count
+            rest_part = rest * sum_dy_x_hat
+            constant = np.multiply(sum_dy, by_count)
+            constant -= rest_part.astype(dtype)
+            dx += np.multiply(xc, sum_dy_x_hat.astype(dtype), product)
+            dx += constant
             return dx
 
         return y, backward
 
     def _observe(self, count: int, mean: Array, variance: Array, context: Context) -> None:
-        if not count:
-            return
-        m = self.momentum
-        unbiased = variance.real * (m * count / max(count - 1, 1))
-        context.update(self.mean, (1 - m) * self.mean.value + m * mean.real)
-        context.update(self.variance, (1 - m) * self.variance.value + unbiased)
-
-    def _gradients(self, dy: Array, dy_xc: Array, rest: Array, inverse: Array, context: Context) -> None:
-        """γ and β get sums over this rank's shards; the ordinary reduction adds them up over ranks."""
-        d = dy.shape[-1]
-
-        def of_gamma(rows: slice, out: Array) -> None:
-            sums = _sum(dy_xc[rows].reshape(-1, d)) - rest * _sum(dy[rows].reshape(-1, d))
-            np.multiply(sums, inverse, out=out, casting="same_kind")
-
-        def of_beta(rows: slice, out: Array) -> None:
-            np.copyto(out, _sum(dy[rows].reshape(-1, d)))
-
-        if self.has_scale:
-            context.gradient(self.gamma, of_gamma)
-        if self.has_offset:
-            context.gradient(self.beta, of_beta)
-
-
-def _sum(x: Array) -> Array:
-    """Σ over rows, (n, d) → (d,): a product with ones is twice as fast as add.reduce."""
-    total: Array = np.ones(len(x), x.dtype).dot(x)
-    return total
+        if count:
+            m, n = self.momentum, count / max(count - 1, 1)
+            context.update(self.mean, self.mean.value * (1 - m) + mean.real * m)
+            context.update(self.variance, self.variance.value * (1 - m) + variance.real * (m * n))

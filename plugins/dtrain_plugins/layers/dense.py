@@ -52,12 +52,12 @@ class Dense(Layer):
         if self.activation is not None:
             y, activate = self.activation.forward(y, context)
 
-        def backward(dy: Array) -> Array:
-            if activate is not None:
-                dy = activate(dy)
-            context.gradient(self.weight, lambda rows, out: np.matmul(x[rows].T, dy[rows], out=out))
+        def backward(dy: Array) -> Array | None:
+            dz = dy if activate is None else activate(dy)
+            assert dz is not None, "an activation inside a layer is asked for its dx"
+            context.gradient(self.weight, lambda rows, out: x[rows].T.dot(dz[rows], out))
             if self.has_bias:
-                context.gradient(self.bias, lambda rows, out: np.add.reduce(dy[rows], axis=0, out=out))
-            return context.matmul(dy, self.weight.value.T)
+                context.gradient(self.bias, lambda rows, out: np.add.reduce(dz[rows], axis=0, out=out))
+            return context.matmul(dz, self.weight.value.T) if self.needs_dx else None
 
         return y, backward

@@ -126,7 +126,9 @@ def test_a_resumed_run_stops_where_the_whole_one_does(cut):
     first.run(before)
     after.load_state(json.loads(json.dumps(before.state(), allow_nan=False)))
     assert not first.reasons
-    assert cut + Course(values[cut:]).run(after) == whole
+    second = Course(values[cut:])
+    assert cut + second.run(after) == whole
+    assert second.restored == [1 if cut == 1 else 2]  # the resumed run counts its own epochs from 1
 
 
 def test_a_state_from_before_the_first_epoch_is_json():

@@ -7,7 +7,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from dtrain.engine import Network
+from dtrain.communicator import SerialCommunicator
+from dtrain.engine import Layout, Network, Replica
 from dtrain.errors import ConfigError
 from dtrain_plugins.activations.tanh import Tanh
 from dtrain_plugins.initializers.he_normal import HeNormal
@@ -107,3 +108,17 @@ def test_refuses_images(shape):
     assert message_of(ConfigError, lambda: built(Dense(3), shape)) == (
         f"layer 'd' (Dense): dense takes samples of one dimension, got {shape}; put a flatten layer before it"
     )
+
+
+@pytest.mark.parametrize("activation", [None, Tanh()])
+def test_right_behind_the_data_no_gradient_of_the_data_is_made(activation):
+    network = built(Dense(3, activation=activation), (4,))
+    replica = Replica(network, SerialCommunicator(), 1, 0)
+    replica.initialize()
+    replica.context.begin(Layout(7, 1, 0, 1), training=True, step=0, epoch=0, place=0)
+    _, backward = network.forward(X, replica.context)
+    replica.gradients.begin(replica.context.layout.slices)
+    assert backward(DY) is None
+    wanted = run_layer(partial(Dense, 3, activation=activation), X, DY, name="d").gradients
+    for parameter in network.parameters:
+        assert distance(parameter.grad, wanted[parameter.name.removeprefix("d.")]) < 1e-15

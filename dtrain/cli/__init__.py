@@ -1,0 +1,1 @@
+"""The command `dtrain`: the only place that picks a communicator."""

@@ -1,0 +1,76 @@
+"""The arguments of every command. Standard library only: `--help` and `--version` cost nothing."""
+
+from __future__ import annotations
+
+import argparse
+from typing import NoReturn
+
+from dtrain import __version__
+from dtrain.errors import ConfigError
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises ConfigError for wrong arguments, so that one rank says so in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}; see `{self.prog} --help`")
+
+
+def parser() -> Parser:
+    """Returns the parser of the command line; `dtrain launch` has one of its own."""
+    top = Parser(
+        prog="dtrain",
+        description="Trains neural networks on CPUs: on one process, or under mpirun on many.",
+        epilog="Without a command: trains the recipe 'digits'. Under `mpirun -n N dtrain …` the same, on N ranks.",
+        allow_abbrev=False,
+    )
+    top.add_argument("--version", action="version", version=f"dtrain {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+    _train(commands.add_parser("train", help="train a config", allow_abbrev=False))
+    commands.add_parser("launch", help="start an mpirun job on this machine", add_help=False)
+    _debug(commands.add_parser("debug", help="an N-rank job in this one process", allow_abbrev=False))
+    _plugins(commands.add_parser("plugins", help="what is installed, and from where", allow_abbrev=False))
+    return top
+
+
+def _config(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "config", metavar="CONFIG", nargs="?", help="a TOML file, or the name of a recipe; default: digits"
+    )
+    command.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[],
+        help="change the config: --set optimizer.lr=0.01; any number of times",
+    )  # fmt: skip
+    command.add_argument("--out", metavar="DIR", help="the run folder; default: runs/<recipe>-<time>")
+
+
+def _train(command: argparse.ArgumentParser) -> None:
+    command.description = "Trains a config; under `mpirun -n N` this process is one of N ranks."
+    _config(command)
+    again = command.add_mutually_exclusive_group()
+    again.add_argument(
+        "--resume", action="store_true", help="go on with the run in --out, on any number of ranks"
+    )
+    again.add_argument("--overwrite", action="store_true", help="replace the run in --out")
+
+
+def _debug(command: argparse.ArgumentParser) -> None:
+    command.description = (
+        "Runs an N-rank job in the threads of this process, with no MPI: pdb at the first error when there is a "
+        "terminal, and every value that is not finite named by its layer."
+    )
+    _config(command)
+    command.add_argument("-n", "--ranks", metavar="N", type=_positive, default=2, help="ranks; default: 2")
+    command.add_argument("--overwrite", action="store_true", help="replace the run in --out")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def _plugins(command: argparse.ArgumentParser) -> None:
+    actions = command.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=Parser)
+    table = actions.add_parser("list", help="every part: kind, name, plugin, distribution, version")
+    table.add_argument("--json", action="store_true", help="as JSON: a list of objects")

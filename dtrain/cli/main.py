@@ -1,0 +1,36 @@
+"""The entry point of the command `dtrain`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from .arguments import parser
+from .guard import Scope, guarded
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["launch"]:
+        import dtrain_launch
+
+        return dtrain_launch.main(arguments[1:])
+    return guarded(lambda scope: _run(arguments, scope))
+
+
+def _run(arguments: list[str], scope: Scope) -> int:
+    options = parser().parse_args(arguments or ["train"])
+    if options.command is None:
+        options = parser().parse_args(["train", *arguments])
+    if options.command == "train":
+        from .train import train
+
+        return train(options, scope)
+    if options.command == "debug":
+        from .debug import debug
+
+        return debug(options)
+    from .plugins import plugins
+
+    return plugins(options)

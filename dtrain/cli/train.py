@@ -1,0 +1,52 @@
+"""`dtrain train`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from dtrain.config import Config, load
+from dtrain.errors import ConfigError, UserError, on_all_ranks
+from dtrain.threads import set_threads, threads_for
+
+from .guard import Scope
+
+
+def train(options: argparse.Namespace, scope: Scope) -> int:
+    """Trains a config; under a launcher, this rank's part of the job. Returns the exit code."""
+    config, error = _load(options)
+    shards = config.train.shards if config else "auto"
+    set_threads(threads_for(shards, scope.launched.local_size if scope.launched else 1))
+    from dtrain.trainer import Trainer, train_session  # NumPy: after the threads are set
+
+    def loaded() -> Config:
+        if config is None:
+            assert error is not None
+            raise error
+        return config
+
+    def note(trainer: Trainer) -> None:
+        scope.where = lambda: f"epoch {trainer.epoch + 1}, step {trainer.step + 1}"
+
+    result = train_session(
+        loaded,
+        scope.open(),
+        Path(options.out) if options.out else None,
+        resume=options.resume,
+        overwrite=options.overwrite,
+        prepared=note,
+    )
+    return result.code
+
+
+def _load(options: argparse.Namespace) -> tuple[Config | None, UserError | None]:
+    """Returns the config, or what is wrong with it: the ranks hear of each other's errors before any speaks."""
+    if options.resume and not options.out:
+        raise on_all_ranks(ConfigError("--resume: expected --out with the folder of the run to go on with"))
+    source = options.config or "digits"
+    if options.resume and options.config is None:
+        source = str(Path(options.out) / "config.toml")
+    try:
+        return load(source, options.set), None
+    except UserError as error:
+        return None, error

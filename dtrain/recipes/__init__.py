@@ -1,0 +1,1 @@
+"""The configs that ship with dtrain: `dtrain train NAME`."""

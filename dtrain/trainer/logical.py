@@ -1,0 +1,84 @@
+"""Between a running replica and a checkpoint: arrays by name, whatever rank holds which slice of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dtrain.errors import CheckpointError, listed
+
+if TYPE_CHECKING:
+    from dtrain.engine import Replica
+    from dtrain.types import Array
+
+    from .update import Update
+
+
+@dataclass
+class Snapshot:
+    """A copy of all values (flat) and states of a network."""
+
+    values: Array
+    states: list[Array]
+
+
+def take(replica: Replica) -> Snapshot:
+    """Returns a copy of the present values and states."""
+    return Snapshot(*replica.copy())
+
+
+def snapshot_arrays(replica: Replica, snapshot: Snapshot, prefix: str = "") -> dict[str, Array]:
+    """Returns a snapshot's arrays by logical name: value/<parameter>, state/<state>."""
+    network, layout = replica.network, replica.layout
+    arrays = {f"{prefix}value/{p.name}": layout.view(snapshot.values, p) for p in network.parameters}
+    states = zip(network.states, snapshot.states, strict=True)
+    return arrays | {f"{prefix}state/{state.name}": value for state, value in states}
+
+
+def snapshot_of(replica: Replica, arrays: Mapping[str, Array], where: Path, prefix: str = "") -> Snapshot:
+    """Returns the snapshot that these arrays make up. Raises CheckpointError where they do not fit."""
+    snapshot = Snapshot(np.zeros_like(replica.exchange.values), [])
+    for p in replica.network.parameters:
+        replica.layout.view(snapshot.values, p)[...] = _fitting(
+            arrays, f"{prefix}value/{p.name}", p.shape, replica.network.dtype, where
+        )
+    for state in replica.network.states:
+        name = f"{prefix}state/{state.name}"
+        snapshot.states.append(_fitting(arrays, name, state.value.shape, state.value.dtype, where))
+    return snapshot
+
+
+def slot_arrays(replica: Replica, update: Update) -> dict[str, Array]:
+    """Returns the optimizer's slots by logical name: slot/<slot>/<parameter>. A collective."""
+    arrays: dict[str, Array] = {}
+    for slot, own in update.slots.items():
+        flat = replica.gather(own)
+        arrays |= {f"slot/{slot}/{p.name}": replica.layout.view(flat, p) for p in replica.network.parameters}
+    return arrays
+
+
+def load_slots(replica: Replica, update: Update, arrays: Mapping[str, Array], where: Path) -> None:
+    """Brings back this rank's slice of every slot."""
+    for slot, own in update.slots.items():
+        flat = np.zeros_like(replica.exchange.values)
+        for p in replica.network.parameters:
+            name = f"slot/{slot}/{p.name}"
+            replica.layout.view(flat, p)[...] = _fitting(arrays, name, p.shape, own.dtype, where)
+        own[...] = flat[replica.own]
+
+
+def _fitting(arrays: Mapping[str, Array], name: str, shape: Any, dtype: Any, where: Path) -> Array:
+    array = arrays.get(name)
+    if array is None:
+        raise CheckpointError(
+            f"{where}: the network needs {name!r}, which the checkpoint does not hold; it holds {listed(arrays)}"
+        )
+    if array.shape != tuple(shape) or array.dtype != dtype:
+        raise CheckpointError(
+            f"{where}: {name!r} must be {tuple(shape)} of {dtype}, got {array.shape} of {array.dtype}"
+        )
+    return array

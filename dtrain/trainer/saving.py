@@ -1,0 +1,150 @@
+"""When a run is saved, what goes into its checkpoints, and how it comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import inf
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dtrain import __version__
+
+from . import checkpoint as files
+from .job import agree
+from .logical import Snapshot, load_slots, slot_arrays, snapshot_arrays, snapshot_of, take
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dtrain.types import Array
+
+    from .trainer import Trainer
+
+
+class Saving:
+    """The checkpoints of one trainer."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+        self._config = trainer.job.config.checkpoint
+        self._limit = trainer.job.config.train.time_limit or inf
+        self._best: float | None = None
+        self._started = self._last = monotonic()
+        self._saved_step = -1
+
+    # ------------------------------------------------------------------ when
+
+    def due_by_time(self) -> bool:
+        """Tells whether the clock of this rank asks for a checkpoint, or for the end."""
+        return monotonic() - self._last >= 60 * self._config.minutes or self.past_limit()
+
+    def past_limit(self) -> bool:
+        """Tells whether the run's time is up by this rank's clock."""
+        return monotonic() - self._started >= self._limit
+
+    def due_by_steps(self) -> bool:
+        """Tells whether the number of updates asks for a checkpoint."""
+        every = self._config.steps
+        return (
+            every is not None and self._trainer.step % every == 0 and self._saved_step != self._trainer.step
+        )
+
+    # ------------------------------------------------------------------ out
+
+    def save(self, ended: str | None = None) -> None:
+        """Writes a checkpoint of this moment, keeps the last few. A collective."""
+        trainer = self._trainer
+        checkpoint = self._checkpoint(ended)
+        if trainer.folder.writes:
+            files.write(trainer.folder.checkpoints / files.name_of(trainer.step), checkpoint)
+            files.prune(trainer.folder.checkpoints, self._config.keep)
+        self._last = monotonic()
+        self._saved_step = trainer.step
+        trainer.communicator.barrier()
+
+    def note_best(self, watched: float) -> None:
+        """After an epoch: keeps the run as it is when the watched loss was never lower. A collective."""
+        if not self._config.best or not watched < (inf if self._best is None else self._best):
+            return
+        self._best = watched
+        checkpoint = self._checkpoint(None)
+        if self._trainer.folder.writes:
+            files.write(self._trainer.folder.checkpoints / files.BEST, checkpoint)
+        self._trainer.communicator.barrier()
+
+    def _checkpoint(self, ended: str | None) -> files.Checkpoint:
+        trainer = self._trainer
+        arrays = snapshot_arrays(trainer.replica, take(trainer.replica))
+        arrays |= slot_arrays(trainer.replica, trainer.update)
+        callbacks = []
+        for i, callback in enumerate(trainer.job.callbacks):
+            state = dict(callback.state())
+            for key, value in state.items():
+                if isinstance(value, Snapshot):
+                    arrays |= snapshot_arrays(trainer.replica, value, f"callback/{i}/{key}/")
+                    state[key] = {"snapshot": True}
+            callbacks.append(state)
+        cursor = {
+            "dtrain": __version__,
+            "position": trainer.position,
+            "step": trainer.step,
+            "samples": trainer.position % trainer.batches.count * trainer.job.config.train.batch_size,
+            "epoch": trainer.epoch,
+            "skipped": trainer.skipped,
+            "sums": trainer.sums.tolist(),
+            "samples_this_epoch": trainer.samples_this_epoch,
+            "updates_this_epoch": trainer.updates_this_epoch,
+            "train": trainer.train,
+            "validation": trainer.validation,
+            "best": self._best,
+            "ended": ended,
+            "shards": trainer.job.shards,
+            "schedules": trainer.driver.state(),
+            "callbacks": callbacks,
+            "plugins": [entry.as_dict() for entry in trainer.job.registry.table()],
+        }
+        return files.Checkpoint(arrays, cursor)
+
+    # ------------------------------------------------------------------ in
+
+    def load(self) -> None:
+        """Brings back the newest good checkpoint of the run's folder, the one that rank 0 names. A collective."""
+        trainer = self._trainer
+        folder = trainer.folder.checkpoints
+        found = agree(trainer.communicator, lambda: files.newest(folder) if trainer.folder.writes else None)
+        name, messages = trainer.communicator.share(None if found is None else [found[0].name, found[1]])[0]
+        for message in messages:
+            trainer.progress.line(f"dtrain: warning: {message}")
+        path = folder / name
+        checkpoint = agree(trainer.communicator, lambda: files.read(path))
+        snapshot = agree(trainer.communicator, lambda: self._take_in(path, checkpoint))
+        trainer.replica.restore((snapshot.values, snapshot.states))
+        trainer.progress.line(f"resumed after step {trainer.step} from {path}")
+
+    def _take_in(self, path: Path, checkpoint: files.Checkpoint) -> Snapshot:
+        trainer, arrays, cursor = self._trainer, checkpoint.arrays, checkpoint.cursor
+        snapshot = snapshot_of(trainer.replica, arrays, path)
+        load_slots(trainer.replica, trainer.update, arrays, path)
+        trainer.position, trainer.step, trainer.skipped = (cursor[k] for k in ("position", "step", "skipped"))
+        trainer.sums = np.array(cursor["sums"])
+        trainer.samples_this_epoch = cursor["samples_this_epoch"]
+        trainer.updates_this_epoch = cursor["updates_this_epoch"]
+        trainer.train, trainer.validation = cursor["train"], cursor["validation"]
+        self._best, self._saved_step = cursor["best"], trainer.step
+        trainer.stop_reason = cursor["ended"]
+        trainer.driver.load_state(cursor["schedules"])
+        for i, (callback, state) in enumerate(zip(trainer.job.callbacks, cursor["callbacks"], strict=True)):
+            callback.load_state(self._callback_state(i, state, arrays, path))
+        return snapshot
+
+    def _callback_state(
+        self, i: int, state: Mapping[str, Any], arrays: Mapping[str, Array], path: Path
+    ) -> dict[str, Any]:
+        return {
+            key: snapshot_of(self._trainer.replica, arrays, path, f"callback/{i}/{key}/")
+            if value == {"snapshot": True}
+            else value
+            for key, value in state.items()
+        }

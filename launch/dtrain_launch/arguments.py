@@ -1,0 +1,144 @@
+"""The options of `dtrain launch`, and what is said about wrong ones."""
+
+import argparse
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from dtrain_launch.errors import LaunchError
+
+SUBCOMMANDS = ("train", "evaluate", "predict")
+EXAMPLE = "dtrain launch -n 4 -- train digits"
+
+_EPILOG = f"""\
+examples:
+  {EXAMPLE}
+  dtrain launch -n 4 --dry-run -- train digits --set optimizer.lr=0.01
+  dtrain launch -n 4 --threads 2 --mpi-args "--bind-to core" -- evaluate runs/digits
+
+Ctrl-C asks the ranks to save a checkpoint and to leave; a second one ends them at once.
+DTRAIN_GRACE=SECONDS is how long they have for it (10).
+
+exit codes: 0 done; 1 a rank or mpirun failed; 2 a mistake in the command or the config;
+130 and 143 stopped by SIGINT and SIGTERM.
+"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for, checked."""
+
+    ranks: int
+    command: tuple[str, ...]
+    threads: int | None = None
+    mpirun: str | None = None
+    mpi_args: tuple[str, ...] = ()
+    dry_run: bool = False
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argparse parser whose errors are ours: one line, no usage in front."""
+
+    def error(self, message: str) -> NoReturn:
+        raise LaunchError(f"launch: {message}; see dtrain launch --help")
+
+
+def read_arguments(argv: Sequence[str]) -> Options:
+    """The options from the words after `dtrain launch`. Raises LaunchError on a mistake."""
+    split = argv.index("--") if "--" in argv else len(argv)
+    given, unknown = _parser().parse_known_args(_attach_mpi_args(argv[:split]))
+    if split == len(argv):
+        raise LaunchError(
+            f"launch: expected -- and a dtrain command after the options, got no --; for example: {EXAMPLE}"
+        )
+    if unknown:
+        raise LaunchError(
+            f"launch: expected options of launch before --, got {unknown[0]!r}; see dtrain launch --help"
+        )
+    return Options(
+        ranks=_ranks(given.ranks),
+        command=_command(argv[split + 1 :]),
+        threads=None if given.threads is None else _positive("--threads", given.threads, "--threads 2"),
+        mpirun=given.mpirun,
+        mpi_args=_words(given.mpi_args),
+        dry_run=given.dry_run,
+    )
+
+
+def grace_seconds(environment: Mapping[str, str]) -> float:
+    """How long the ranks may take to leave by themselves: DTRAIN_GRACE, 10 s by default."""
+    text = environment.get("DTRAIN_GRACE", "10")
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise LaunchError(
+            f"launch: DTRAIN_GRACE: expected a number of seconds, at least 0, got {text!r}; "
+            "for example: DTRAIN_GRACE=60"
+        )
+    return seconds
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="dtrain launch",
+        usage="dtrain launch -n N [options] -- {train,evaluate,predict} …",
+        description="Run a dtrain command as N ranks on this machine, with the mpirun of the installed MPI.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("-n", dest="ranks", metavar="N", help="how many ranks to start, at least 1")
+    add("--threads", metavar="K", help="BLAS threads of each rank (default: its share of the cores)")
+    add("--dry-run", action="store_true", help="print the command and stop")
+    add("--mpirun", metavar="PATH", help="the mpirun to use (default: the one of the MPI that Python loads)")
+    add("--mpi-args", metavar='"…"', action="append", default=[], help="further arguments for mpirun")
+    return parser
+
+
+def _attach_mpi_args(words: Sequence[str]) -> list[str]:
+    """`--mpi-args --verbose` as one word: argparse takes a value that starts with a dash for an option."""
+    attached: list[str] = []
+    for word in words:
+        if attached and attached[-1] == "--mpi-args":
+            attached[-1] += f"={word}"
+        else:
+            attached.append(word)
+    return attached
+
+
+def _ranks(text: str | None) -> int:
+    if text is None:
+        raise LaunchError(f"launch: expected -n and a number of ranks, got no -n; for example: {EXAMPLE}")
+    return _positive("-n", text, EXAMPLE)
+
+
+def _positive(option: str, text: str, example: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise LaunchError(
+            f"launch {option}: expected a whole number, at least 1, got {text!r}; for example: {example}"
+        )
+    return int(text)
+
+
+def _command(words: Sequence[str]) -> tuple[str, ...]:
+    if not words or words[0] not in SUBCOMMANDS:
+        got = repr(words[0]) if words else "nothing"
+        raise LaunchError(
+            f"launch: expected train, evaluate or predict after --, got {got}; for example: {EXAMPLE}"
+        )
+    return tuple(words)
+
+
+def _words(texts: Sequence[str]) -> tuple[str, ...]:
+    try:
+        return tuple(word for text in texts for word in shlex.split(text))
+    except ValueError as error:
+        raise LaunchError(
+            f"launch --mpi-args: expected words as in a shell, got {' '.join(texts)!r} ({error}); "
+            "close the quotation"
+        ) from error

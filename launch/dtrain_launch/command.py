@@ -1,0 +1,42 @@
+"""From a job and an MPI to the command: pure functions, lists of strings, never a shell string."""
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+
+from dtrain_launch.dialects import Dialect, dialect_of
+from dtrain_launch.flavour import Flavour
+from dtrain_launch.job import Job
+
+
+def command_line(job: Job, flavour: Flavour) -> tuple[list[str], dict[str, str]]:
+    """The arguments of the process to start, and the variables to add to the job's environment."""
+    dialect = dialect_of(flavour)
+    flags = _flags(dialect, job.mpi_args)
+    ranks = ["-n", str(job.ranks)]
+    arguments = [str(flavour.mpirun), *flags, *job.mpi_args, *ranks, *job.program, *job.command]
+    return arguments, _variables(job, dialect)
+
+
+def shell_line(arguments: Sequence[str], variables: Mapping[str, str]) -> str:
+    """The same as one line that can be pasted into a shell."""
+    settings = [f"{name}={shlex.quote(value)}" for name, value in variables.items()]
+    return " ".join([*settings, shlex.join(arguments)])
+
+
+def _flags(dialect: Dialect, mpi_args: Sequence[str]) -> Iterator[str]:
+    """The dialect's flags, but for those that the user gives himself."""
+    given = {word.partition("=")[0].lstrip("-") for word in mpi_args if word.startswith("-")}
+    for flag in dialect.flags:
+        if given.isdisjoint(flag.unless):
+            yield from flag.words
+
+
+def _variables(job: Job, dialect: Dialect) -> dict[str, str]:
+    """What the user has set stays as it is; only `--threads`, said later, overrides."""
+    wanted = {**(dialect.root if job.root else {}), **dialect.variables}
+    if job.progress_bar:
+        wanted["DTRAIN_PROGRESS"] = "bar"
+    missing = {name: value for name, value in wanted.items() if name not in job.environment}
+    if job.threads is not None:
+        missing["DTRAIN_THREADS"] = str(job.threads)
+    return missing

@@ -1,0 +1,30 @@
+"""What is to be started, whatever the MPI."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of `ranks` processes on this machine.
+
+    ranks         how many processes, at least 1
+    command       the arguments of dtrain: ("train", "digits")
+    program       what every rank runs in front of them; the absolute path of this Python by default,
+                  because a bare `python` may be another one where the rank starts
+    threads       BLAS threads of a rank; None leaves the choice to the rank
+    mpi_args      the user's own arguments for mpirun
+    environment   the variables that are set already and are not to be overridden
+    root          whether the user is root, whom Open MPI refuses unless told otherwise
+    progress_bar  whether the user looks at a terminal: the ranks cannot see it through mpirun's pipes
+    """
+
+    ranks: int
+    command: tuple[str, ...]
+    program: tuple[str, ...] = (sys.executable, "-m", "dtrain")
+    threads: int | None = None
+    mpi_args: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    root: bool = False
+    progress_bar: bool = False

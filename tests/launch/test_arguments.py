@@ -1,0 +1,111 @@
+"""The options, and the whole text of each error."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dtrain_launch.arguments import Options, grace_seconds, read_arguments
+from dtrain_launch.errors import LaunchError
+
+COMMAND = ["--", "train", "digits"]
+EXAMPLE = "for example: dtrain launch -n 4 -- train digits"
+
+
+def test_only_ranks_and_a_command_are_needed():
+    assert read_arguments(["-n", "4", *COMMAND]) == Options(4, ("train", "digits"))
+
+
+def test_every_option_is_read():
+    argv = ["-n", "2", "--threads", "3", "--dry-run", "--mpirun", "/opt/mpirun"]
+    argv += ["--mpi-args", "--map-by 'a b'", "--mpi-args", "-v", *COMMAND]
+    assert read_arguments(argv) == Options(
+        ranks=2,
+        command=("train", "digits"),
+        threads=3,
+        mpirun="/opt/mpirun",
+        mpi_args=("--map-by", "a b", "-v"),
+        dry_run=True,
+    )
+
+
+@pytest.mark.parametrize("value", ["--verbose", "-v", "--mca btl tcp", "--a=b"])
+@pytest.mark.parametrize("form", ["--mpi-args {}", "--mpi-args={}"])
+def test_arguments_for_mpirun_may_begin_with_a_dash(form, value):
+    words = [form.format(value)] if "=" in form else ["--mpi-args", value]
+    assert read_arguments(["-n", "1", *words, *COMMAND]).mpi_args == tuple(value.split())
+
+
+@pytest.mark.parametrize(
+    ("argv", "error"),
+    [
+        ([], f"launch: expected -- and a dtrain command after the options, got no --; {EXAMPLE}"),
+        (
+            ["-n", "2", "train", "digits"],
+            f"launch: expected -- and a dtrain command after the options, got no --; {EXAMPLE}",
+        ),
+        (COMMAND, f"launch: expected -n and a number of ranks, got no -n; {EXAMPLE}"),
+        (["-n", *COMMAND], "launch: argument -n: expected one argument; see dtrain launch --help"),
+        (["-n", "0", *COMMAND], f"launch -n: expected a whole number, at least 1, got '0'; {EXAMPLE}"),
+        (["-n", "-3", *COMMAND], f"launch -n: expected a whole number, at least 1, got '-3'; {EXAMPLE}"),
+        (["-n", "2.5", *COMMAND], f"launch -n: expected a whole number, at least 1, got '2.5'; {EXAMPLE}"),
+        (["-n", "two", *COMMAND], f"launch -n: expected a whole number, at least 1, got 'two'; {EXAMPLE}"),
+        (["-n", "²", *COMMAND], f"launch -n: expected a whole number, at least 1, got '²'; {EXAMPLE}"),
+        (
+            ["-n", "2", "--threads", "0", *COMMAND],
+            "launch --threads: expected a whole number, at least 1, got '0'; for example: --threads 2",
+        ),
+        (["-n", "2", "--"], f"launch: expected train, evaluate or predict after --, got nothing; {EXAMPLE}"),
+        (
+            ["-n", "2", "--", "dtrain", "train"],
+            f"launch: expected train, evaluate or predict after --, got 'dtrain'; {EXAMPLE}",
+        ),
+        (
+            ["-n", "2", "--nodes", "3", *COMMAND],
+            "launch: expected options of launch before --, got '--nodes'; see dtrain launch --help",
+        ),
+        (
+            ["-n", "2", "--mpi-args", "--map-by 'a", *COMMAND],
+            'launch --mpi-args: expected words as in a shell, got "--map-by \'a" (No closing quotation); '
+            "close the quotation",
+        ),
+    ],
+)
+def test_a_mistake_is_answered_by_what_was_expected_what_came_and_what_to_do(argv, error):
+    with pytest.raises(LaunchError) as raised:
+        read_arguments(argv)
+    assert str(raised.value) == error
+
+
+@given(st.lists(st.sampled_from(["-n", "2", "0", "--", "train", "--mpi-args", "'", "--dry-run", "-h", "é"])))
+def test_any_words_are_read_or_refused_in_one_line(argv):
+    assert "\n" not in answer(argv)
+
+
+def answer(argv: list[str]) -> str:
+    try:
+        return repr(read_arguments(argv))
+    except LaunchError as error:
+        return str(error)
+    except SystemExit as end:  # -h
+        return f"exit {end.code}"
+
+
+@given(st.sampled_from(["train", "evaluate", "predict"]), st.lists(st.text()))
+def test_what_follows_the_dashes_is_the_ranks_own(subcommand, words):
+    assert read_arguments(["-n", "1", "--", subcommand, *words]).command == (subcommand, *words)
+
+
+def test_ranks_have_ten_seconds_to_leave_unless_told_otherwise():
+    assert grace_seconds({}) == 10
+    assert grace_seconds({"DTRAIN_GRACE": "0"}) == 0
+    assert grace_seconds({"DTRAIN_GRACE": "2.5"}) == 2.5
+
+
+@pytest.mark.parametrize("text", ["soon", "-1", "nan", "inf", ""])
+def test_a_grace_that_is_no_time_is_refused(text):
+    with pytest.raises(LaunchError) as raised:
+        grace_seconds({"DTRAIN_GRACE": text})
+    assert str(raised.value) == (
+        f"launch: DTRAIN_GRACE: expected a number of seconds, at least 0, got {text!r}; "
+        "for example: DTRAIN_GRACE=60"
+    )
