@@ -11,6 +11,7 @@ import numpy as np
 
 from dtrain.config import load as load_config
 from dtrain.errors import ConfigError, NonFiniteError
+from dtrain.registry import blaming
 
 from .job import agree, build_job
 from .progress import Progress
@@ -45,14 +46,15 @@ def train_session(
     folder = _folder(config, communicator, out, resume, overwrite)
     if resume:
         config = agree(communicator, lambda: _as_recorded(config, folder.path))
-    job = build_job(config, communicator)
+    job = build_job(config, communicator, folder.recorded_plugins() if resume else ())
     if debug:
         job.network.watch = _name_non_finite
-    trainer = Trainer(job, communicator, folder, Progress(communicator.rank == 0), resume)
-    agree(communicator, lambda: folder.create(overwrite))
-    if prepared is not None:
-        prepared(trainer)
-    return trainer.run()
+    with blaming(job.registry):
+        trainer = Trainer(job, communicator, folder, Progress(communicator.rank == 0), resume)
+        agree(communicator, lambda: folder.create(overwrite))
+        if prepared is not None:
+            prepared(trainer)
+        return trainer.run()
 
 
 def _folder(

@@ -329,19 +329,19 @@ class Trainer:
             try:
                 getattr(callback, moment)(self)
             except Exception as error:
-                error.add_note(f"in {moment} of callback {self._origin(callback)}")
+                error.add_note(f"in {moment} of {self._origin(callback)}")
                 raise
 
     def _origin(self, part: object) -> str:
         entry = self.job.registry.owner(part)
-        return type(part).__name__ if entry is None else f"{entry.name!r} from {entry.origin}"
+        return f"callback {type(part).__name__}" if entry is None else entry.title
 
     def _tell_failure(self, error: Exception) -> None:
         for callback in self.job.callbacks:
             try:
                 callback.failure(self, error)
             except Exception as second:
-                error.add_note(f"and failure of callback {self._origin(callback)} raised {second!r}")
+                error.add_note(f"and failure of {self._origin(callback)} raised {second!r}")
 
 
 def _penalties(job: Job) -> list[Penalty]:
