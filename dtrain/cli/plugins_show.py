@@ -66,6 +66,6 @@ def _origin(entry: Entry, factory: Callable[..., object]) -> list[tuple[str, str
 
 def _file(made: Callable[..., object]) -> str | None:
     try:
-        return f"{inspect.getsourcefile(made)}, line {inspect.getsourcelines(made)[1]}"
+        return f"{inspect.getsourcefile(made)}:{inspect.getsourcelines(made)[1]}"
     except (OSError, TypeError):  # made in a session, or compiled
         return None

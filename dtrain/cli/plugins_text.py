@@ -26,14 +26,17 @@ def _row(row: Sequence[str], widths: Sequence[int]) -> str:
 
 def paragraph(text: str, indent: str = "  ") -> str:
     """Returns text indented. What is too long for the terminal runs on into the next line of its paragraph."""
-    lines, over = [], ""
+    lines: list[str] = []
+    over = ""
     for line in [*text.splitlines(), ""]:
-        margin = line[: len(line) - len(line.lstrip())]
-        if over and (not line.strip() or margin):
-            lines.append(indent + over)
+        if over and (not line or line[0].isspace()):
+            lines += _wrapped(over)
             over = ""
-        full = f"{over} {line}" if over else line
-        first, *rest = textwrap.wrap(full, WIDTH - len(indent), **_WHOLE_WORDS) or [""]
-        lines.append((indent + first).rstrip())
-        over = margin + " ".join(rest) if rest else ""
-    return "\n".join(lines[:-1])
+        first, *rest = _wrapped(f"{over} {line}" if over else line)
+        lines.append(first)
+        over = " ".join(rest)
+    return "\n".join((indent + line).rstrip() for line in lines[:-1])
+
+
+def _wrapped(line: str) -> list[str]:
+    return textwrap.wrap(line, WIDTH - 2, **_WHOLE_WORDS) or [""]

@@ -59,6 +59,22 @@ class Registry:
         ]
         return cls(chosen, kept)
 
+    @classmethod
+    def load_preferring(cls, plugin: str) -> Registry:
+        """Finds all plugins and takes from this one whatever it offers, as for its checks.
+
+        Raises PluginError when there is no such plugin, or one is broken.
+        """
+        plugins = discover()
+        names = [found.name for found in plugins]
+        if plugin not in names:
+            raise PluginError(
+                f"no plugin {plugin!r} is installed{did_you_mean(plugin, names)}; installed: {listed(names)}"
+            )
+        offers = offers_of(plugins, manager_of(plugins))
+        prefer = {f"{o.kind}.{o.name}": plugin for o in offers if o.plugin.name == plugin}
+        return cls(choose(offers, prefer))
+
     def table(self) -> list[Entry]:
         """Returns where every part comes from, sorted by kind and name."""
         return sorted(self._entries.values(), key=lambda entry: (entry.kind, entry.name))

@@ -9,7 +9,7 @@ from dtrain.contracts import KINDS
 from dtrain.registry.kinds import noun
 
 from .config import config_of
-from .module import module_of
+from .module import module_of, tests_of
 from .naming import Naming
 
 
@@ -19,7 +19,7 @@ def project_files(name: str, kinds: Collection[str]) -> Mapping[str, str]:
     return {
         "pyproject.toml": naming.put(_PYPROJECT),
         f"{naming.module}.py": module_of(naming, ordered),
-        f"test_{naming.module}.py": naming.put(_TEST),
+        f"test_{naming.module}.py": tests_of(naming, ordered),
         "config.toml": config_of(naming, ordered),
         "README.md": _readme(naming, ordered),
     }
@@ -52,18 +52,6 @@ _PYPROJECT = dedent("""\
     [tool.hatch.build.targets.wheel]
     include = ["acme.py"]
 """)
-
-_TEST = dedent('''\
-    """The checks that dtrain's own parts pass, too; add what only you know of your parts."""
-
-    import acme
-    from dtrain.testing import parametrize
-
-
-    @parametrize(acme)
-    def test_keeps_its_contract(check):
-        check()
-''')
 
 _README = dedent("""\
     # acme-project: a plugin of dtrain
