@@ -12,7 +12,7 @@ from dtrain.registry import Bound, Registry
 
 from .failure import Failure
 from .ranks import agreed
-from .subject import Factory, Subject, subjects
+from .subject import Factory, Subject, installed, subjects
 from .table import ADVICE, IDS, ON_RANKS, specs_of
 
 if TYPE_CHECKING:
@@ -86,7 +86,12 @@ def checks(
     advice: whether checks that only cost speed are among them. communicator: of a real job: only the
     checks on ranks, over its ranks. registry: where parts are found by name; by default all that is installed.
     """
-    reasons = _reasons(factory, expected_failed_checks)
+    if isinstance(factory, str):
+        registry = registry or installed()
+        made: Any = registry.factory(kind, factory)
+    else:
+        made = factory.factory if isinstance(factory, Bound) else factory
+    reasons = _reasons(made, expected_failed_checks)
     for text, subject in subjects(kind, factory, example, registry):
         for name, function in _functions(kind, advice, communicator):
             full = f"{name}[{text}]" if text and not example else name
@@ -106,8 +111,7 @@ def _on_job(function: Any, communicator: Communicator, subject: Subject) -> None
     agreed(lambda: function(subject, communicator), communicator)
 
 
-def _reasons(factory: Any, given: Mapping[str, str] | None) -> dict[str, str]:
-    made = factory.factory if isinstance(factory, Bound) else factory
+def _reasons(made: Any, given: Mapping[str, str] | None) -> dict[str, str]:
     reasons = {**getattr(made, "expected_failed_checks", {}), **(given or {})}
     for name in reasons:
         if name.split("[")[0] not in IDS:
@@ -159,8 +163,6 @@ def run(
 
     A part without examples is skipped: its options are not known.
     """
-    from .subject import installed
-
     known = registry or installed()
     for kind, name in parts:
         try:
