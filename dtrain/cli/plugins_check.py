@@ -35,7 +35,7 @@ def print_checks(name: str, verbose: bool) -> int:
         run(parts, registry=registry), key=lambda found: (found.kind, found.name)
     ):
         mine = list(group)
-        counts = Counter(outcome.status for outcome in mine)
+        counts = Counter[str](outcome.status for outcome in mine)
         print(
             _row(f"{kind}.{part}", width, *(str(counts[status] or "-") for status in _STATUSES)), flush=True
         )
@@ -55,10 +55,19 @@ def _explain(outcomes: list[Outcome], verbose: bool) -> None:
         rows = [(f"{o.kind}.{o.name}", o.status, o.check) for o in outcomes]
         print(f"\n{columns([('PART', 'RESULT', 'CHECK'), *rows])}")
     for status in ("skipped", "advice", "expected", "failed"):  # what matters most is read last
-        for outcome in outcomes:
-            if outcome.status == status and (verbose or status != "advice"):
-                print(f"\n{outcome.kind}.{outcome.name}, {outcome.check}: {_WORDS[status]}")
-                print(paragraph(_what(outcome)))
+        if verbose or status != "advice":
+            _reasons(status, [outcome for outcome in outcomes if outcome.status == status])
+
+
+def _reasons(status: str, outcomes: list[Outcome]) -> None:
+    """Prints each reason once, under all checks of a part that have it."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for outcome in outcomes:
+        alike.setdefault((f"{outcome.kind}.{outcome.name}", _what(outcome)), []).append(outcome.check)
+    for (part, what), names in alike.items():
+        head = f"{part}, {', '.join(names)}: {_WORDS[status]}"
+        print(f"\n{paragraph(head, indent='')}")
+        print(paragraph(what))
 
 
 def _what(outcome: Outcome) -> str:

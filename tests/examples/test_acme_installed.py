@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -86,6 +87,12 @@ def test_a_config_gets_the_built_in_adam_back(
     assert ("acme" in {row["plugin"] for row in rows}) == ("block" not in plugins)
     (last,) = (tmp_path / "run" / "checkpoints").glob("step-*")
     assert {name.split("/")[1] for name in load_file(last) if name.startswith("slot/")} == slots
+
+
+def test_all_of_it_passes_the_checks(installed: dict[str, str], tmp_path: Path) -> None:
+    said = _dtrain(installed, tmp_path, "plugins", "check", "acme").splitlines()
+    assert len([line for line in said if re.match(r"\w+\.\w+ +\d+ +- +- ", line)]) >= 13
+    assert ", 0 failed" in said[-1]
 
 
 def test_a_run_on_two_ranks_uses_all_of_them(installed: dict[str, str], tmp_path: Path) -> None:
