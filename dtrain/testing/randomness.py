@@ -65,11 +65,8 @@ _MODULES: dict[str, Any] = {"np.random": np.random, "random": random}
 
 
 def _global_functions(module: Any) -> list[str]:
-    owner = (
-        getattr(np.random.mtrand, "_rand", None) if module is np.random else getattr(random, "_inst", None)
-    )
     names = [name for name in module.__all__ if not isinstance(getattr(module, name), type)]
-    return [n for n in names if n not in _STATE and getattr(getattr(module, n), "__self__", None) is owner]
+    return [name for name in names if name not in (*_STATE, "default_rng")]
 
 
 def _states() -> tuple[Any, Any]:

@@ -12,6 +12,7 @@ from dtrain.contracts import ArrayRows, Initializer, Layer, Loss, Optimizer
 from dtrain.data import Batches
 from dtrain.engine import Context, Maker, Network, Replica
 from dtrain.trainer.checkpoint import BEST, Checkpoint, read, write
+from dtrain.trainer.evaluate import evaluate
 from dtrain.trainer.figures import Figures
 from dtrain.trainer.logical import load_slots, slot_arrays, snapshot_arrays, snapshot_of, take
 from dtrain.trainer.step import Step
@@ -117,13 +118,14 @@ class Job:
         if self.update.penalties:
             self.seen["penalty"] = np.array(self.update.penalty())
 
-    def infer(self, rows: int = 6) -> Array:
-        """Returns this rank's outputs for the first samples, in inference; in one shard on one rank."""
-        layout = self.batches._layout(rows)
-        context = self.replica.context
-        context.begin(layout, training=False, step=0, epoch=0, place=0)
-        x, _ = self.batches._rows.rows(np.arange(layout.start, layout.stop))
-        return self.replica.network.forward(x, context)[0].copy()
+    def figures_in_inference(self) -> dict[str, Array]:
+        """Returns the loss and the metric over all samples. A collective."""
+        figures = evaluate(self.replica, self.figures, self.batches)
+        return {f"{name} in inference": np.array(figure) for name, figure in figures.items()}
+
+    def left(self) -> dict[str, Array]:
+        """Returns all that training left: totals of steps, figures, parameters, states, slots. A collective."""
+        return self.seen | self.arrays() | self.figures_in_inference()
 
     def arrays(self) -> dict[str, Array]:
         """Returns all parameters, states and optimizer slots by logical name, copies. A collective."""
@@ -183,4 +185,4 @@ def trained(subject: Subject, communicator: Communicator) -> dict[str, Array]:
     """Returns all that is left of two epochs of training: every total, parameter, state and slot. A collective."""
     job = Job(subject, communicator)
     job.train(2)
-    return job.seen | job.arrays()
+    return job.left()
