@@ -13,7 +13,8 @@ import numpy as np
 from .data import sample
 from .exercise import exercise
 from .failure import Failure, check_equal, check_same_bits
-from .rows import ROW_KINDS, Options
+from .passes import Options
+from .rows import ROW_KINDS
 
 if TYPE_CHECKING:
     from .subject import Subject

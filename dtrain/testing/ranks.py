@@ -11,7 +11,8 @@ from dtrain.communicator import SerialCommunicator, run_ranks
 
 from .data import Data, sample
 from .failure import Failure, check_near, check_same_bits
-from .rows import ROW_KINDS, Options, Passed, run
+from .passes import Options, Passed
+from .rows import ROW_KINDS, run
 from .training import trained
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from dtrain.communicator import SerialCommunicator
 from .data import Data, numbers, sample
 from .exercise import Pad
 from .failure import Failure
-from .rows import LayerRunner, Options, PartRunner
+from .passes import Options
+from .rows import LayerRunner, PartRunner
 
 if TYPE_CHECKING:
     from .subject import Subject
