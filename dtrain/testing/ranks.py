@@ -119,6 +119,11 @@ def agreed(check: Callable[[], None], communicator: Communicator) -> None:
         check()
     except Failure as failure:
         found = failure
+    except (
+        Exception
+    ) as error:  # if it is this rank's alone, the others are stuck, and the job ends by its time limit
+        found = Failure(f"expected no error, got {type(error).__name__}: {error}")
+        found.__cause__ = error
     for message in communicator.share(None if found is None else found.what):
         if message is not None:
             raise found or Failure(message)
