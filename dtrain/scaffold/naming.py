@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from dtrain.contracts import KINDS
@@ -34,8 +35,5 @@ class Naming:
 
     def put(self, template: str) -> str:
         """Returns a template with this name in place of acme."""
-        return (
-            template.replace("acme-project", self.project)
-            .replace("Acme", self.camel)
-            .replace("acme", self.module)
-        )
+        spelled = {"acme-project": self.project, "Acme": self.camel, "acme": self.module}
+        return re.sub("|".join(spelled), lambda found: spelled[found[0]], template)

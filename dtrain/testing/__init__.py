@@ -22,7 +22,8 @@ KEYS, IDS, ADVICE          keys of an example by kind; ids of all checks; ids th
 """
 
 from .failure import Failure
-from .public import Check, Outcome, checks, parametrize, run
+from .outcomes import Outcome, run
+from .public import Check, checks, parametrize
 from .subject import KEYS
 from .table import ADVICE, IDS
 

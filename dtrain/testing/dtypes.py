@@ -9,7 +9,8 @@ import numpy as np
 from .data import numbers, sample
 from .exercise import Pad, exercise, vector
 from .failure import check_equal, differ
-from .rows import ROW_KINDS, Options
+from .passes import Options
+from .rows import ROW_KINDS
 
 if TYPE_CHECKING:
     from .subject import Subject

@@ -11,7 +11,8 @@ from dtrain.communicator import SerialCommunicator
 from dtrain.random import Stream
 
 from .data import Data, numbers, sample
-from .rows import ROW_KINDS, Options, run
+from .passes import Options
+from .rows import ROW_KINDS, run
 from .script import Script
 
 if TYPE_CHECKING:

@@ -11,9 +11,13 @@ import numpy as np
 from .data import Data, extremes, with_x
 from .exercise import exercise
 from .failure import Failure, differ
-from .rows import ROW_KINDS, Options
+from .passes import Options
+from .rows import ROW_KINDS
 
 if TYPE_CHECKING:
+    from dtrain.engine import Context
+    from dtrain.types import Array, Shape
+
     from .subject import Subject
 
 _ADVICE = (
@@ -53,10 +57,23 @@ def _quietly(subject: Subject, options: Options, data: Data | None) -> list[tupl
     try:
         with np.errstate(over="raise", divide="raise", invalid="raise"), warnings.catch_warnings():
             warnings.simplefilter("error")
-            found = exercise(subject, options, data)
+            found = exercise(subject, options._replace(prepare=_fill_scratch), data)
     except (FloatingPointError, Warning, OverflowError, ZeroDivisionError) as error:
         raise Failure(f"{error}{_told(data)}, {np.dtype(options.dtype)}; {_ADVICE}") from error
     return [(name, value) for name, value in found.items() if not isinstance(value, list)]
+
+
+def _fill_scratch(context: Context) -> None:
+    """Makes `context.empty` give arrays full of NaN: as it may, in a run."""
+    empty = context.empty
+
+    def filled(shape: Shape, dtype: Any) -> Array:
+        array = empty(shape, dtype)
+        if array.dtype.kind in "fc":
+            array.fill(np.nan)
+        return array
+
+    context.empty = filled
 
 
 def _told(data: Data | None) -> str:

@@ -60,7 +60,7 @@ class Guard(Layer):
                 self.look(name, part)
 
 
-class Cut(Layer):
+class Column(Layer):
     """One of several inputs, cut out of x: x (rows, all) → y (rows, *shape)."""
 
     inputs = ("input",)
@@ -82,15 +82,15 @@ class Cut(Layer):
         return y, backward
 
 
-def network(subject: Subject, dtype: Any, look: Look | None = None) -> Network:
+def network(subject: Subject, dtype: Any, look: Look | None = None, needs_dx: bool = True) -> Network:
     """Returns a network of the one layer under test, fresh."""
     guard = Guard(subject.make(), subject.output, look)
     layers: list[tuple[str, Layer]] = []
     for i, (a, b) in enumerate(pairwise(accumulate(map(prod, subject.inputs or ()), initial=0))):
-        layers.append((f"part_{i}", Cut(a, b, (subject.inputs or [])[i])))
+        layers.append((f"part_{i}", Column(a, b, (subject.inputs or [])[i])))
     guard.inputs = guard.layer.inputs = tuple(name for name, _ in layers)
     layers.append((NAME, guard))
-    return Network(layers, subject.flat_input, dtype, initializer_of(subject), needs_dx=True)
+    return Network(layers, subject.flat_input, dtype, initializer_of(subject), needs_dx=needs_dx)
 
 
 def initializer_of(subject: Subject) -> Callable[[str], Initializer]:

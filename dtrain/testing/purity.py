@@ -9,7 +9,8 @@ from dtrain.communicator import SerialCommunicator
 from .data import Data, sample
 from .exercise import exercise
 from .failure import Failure, check_near, check_same_bits
-from .rows import ROW_KINDS, LayerRunner, Options, run
+from .passes import Options
+from .rows import ROW_KINDS, LayerRunner, run
 
 if TYPE_CHECKING:
     from dtrain.engine import Context

@@ -13,7 +13,8 @@ import numpy as np
 from .data import sample
 from .exercise import exercise
 from .failure import Failure, check_equal, check_same_bits
-from .rows import ROW_KINDS, Options
+from .passes import Options
+from .rows import ROW_KINDS
 
 if TYPE_CHECKING:
     from .subject import Subject
@@ -65,11 +66,8 @@ _MODULES: dict[str, Any] = {"np.random": np.random, "random": random}
 
 
 def _global_functions(module: Any) -> list[str]:
-    owner = (
-        getattr(np.random.mtrand, "_rand", None) if module is np.random else getattr(random, "_inst", None)
-    )
     names = [name for name in module.__all__ if not isinstance(getattr(module, name), type)]
-    return [n for n in names if n not in _STATE and getattr(getattr(module, n), "__self__", None) is owner]
+    return [name for name in names if name not in (*_STATE, "default_rng")]
 
 
 def _states() -> tuple[Any, Any]:

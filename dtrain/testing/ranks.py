@@ -11,7 +11,8 @@ from dtrain.communicator import SerialCommunicator, run_ranks
 
 from .data import Data, sample
 from .failure import Failure, check_near, check_same_bits
-from .rows import ROW_KINDS, Options, Passed, run
+from .passes import Options, Passed
+from .rows import ROW_KINDS, run
 from .training import trained
 
 if TYPE_CHECKING:
@@ -118,6 +119,11 @@ def agreed(check: Callable[[], None], communicator: Communicator) -> None:
         check()
     except Failure as failure:
         found = failure
+    except (
+        Exception
+    ) as error:  # if it is this rank's alone, the others are stuck, and the job ends by its time limit
+        found = Failure(f"expected no error, got {type(error).__name__}: {error}")
+        found.__cause__ = error
     for message in communicator.share(None if found is None else found.what):
         if message is not None:
             raise found or Failure(message)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import accumulate
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dtrain.engine import Context, Layout, Replica, rank_ranges
+from dtrain.engine import Context, Replica, rank_ranges
 from dtrain.engine.totals import Totals
 from dtrain.random import SampleStreams
 
 from .data import Data, numbers
-from .guard import NAME, Look, network
+from .guard import network
+from .passes import Cuts, Options, Passed, cast_rows, frozen_rows, short
 
 if TYPE_CHECKING:
     from dtrain.communicator.protocol import Communicator
@@ -23,40 +23,6 @@ if TYPE_CHECKING:
 
 ROW_KINDS = ("layers", "activations", "losses", "metrics", "transforms")
 """The kinds whose parts see rows, and are run by `run`."""
-
-
-class Passed(NamedTuple):
-    """What one rank saw. rows: arrays of its rows, start … stop of the batch. totals: the same on all ranks."""
-
-    start: int
-    stop: int
-    rows: dict[str, Array]
-    totals: dict[str, Array]
-
-
-class Cuts(Layout):
-    """A layout whose shards have the given sizes."""
-
-    def __init__(self, sizes: Sequence[int], first: int, last: int) -> None:
-        bounds = [0, *accumulate(sizes)]
-        self.rows = bounds[-1]
-        self.start, self.stop = bounds[first], bounds[last]
-        self.local = self.stop - self.start
-        self.slices = [slice(bounds[i] - self.start, bounds[i + 1] - self.start) for i in range(first, last)]
-        self.sizes = [s.stop - s.start for s in self.slices]
-
-
-class Options(NamedTuple):
-    """How to run. look: is shown every raw result. frozen: inputs are read-only. prepare: is given the context."""
-
-    dtype: Any = np.float64
-    training: bool = True
-    seed: int = 0
-    epoch: int = 0
-    place: int = 0
-    frozen: bool = False
-    look: Look | None = None
-    prepare: Callable[[Context], None] | None = None
 
 
 def run(
@@ -181,20 +147,3 @@ _CALLS: dict[str, Callable[..., dict[str, Any]]] = {
     "metrics": _metric,
     "transforms": _transform,
 }
-
-
-def cast_rows(array: Array, layout: Layout, options: Options) -> Array:
-    """Returns this rank's rows of a batch in the run's dtype, a copy."""
-    return frozen_rows(np.asarray(array, options.dtype), layout, options)
-
-
-def frozen_rows(array: Array, layout: Layout, options: Options) -> Array:
-    """Returns this rank's rows of a batch, a copy, read-only where that is asked for."""
-    mine = np.array(array[layout.start : layout.stop])
-    mine.setflags(write=not options.frozen)
-    return mine
-
-
-def short(name: str) -> str:
-    """Returns a parameter's name without the layer's."""
-    return name.removeprefix(f"{NAME}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import sys
+import sysconfig
 import tracemalloc
 from math import prod
 from pathlib import Path
@@ -18,13 +19,15 @@ from dtrain.communicator import SerialCommunicator
 from .data import Data, numbers, sample
 from .exercise import Pad
 from .failure import Failure
-from .rows import LayerRunner, Options, PartRunner
+from .passes import Options
+from .rows import LayerRunner, PartRunner
 
 if TYPE_CHECKING:
     from .subject import Subject
 
 _ROWS = 1 << 15  # NumPy casts in buffers of 8,192 numbers: an array must be larger
 _CORE = str(Path(dtrain.__file__).parent)
+_LIBRARIES = (str(Path(np.__file__).parent), sysconfig.get_path("stdlib"), "<frozen", "<string")
 
 
 def check_scratch(subject: Subject) -> None:
@@ -95,10 +98,13 @@ class Meter:
         self._before = tracemalloc.get_traced_memory()[0]
 
     def _trace(self, frame: FrameType, event: str, argument: Any) -> Any:
-        if frame.f_code.co_filename.startswith(_CORE):
+        name = frame.f_code.co_filename
+        if name.startswith(_CORE):
             frame.f_trace_lines = False
             self._restart()
             return self._trace_core
+        if name.startswith(_LIBRARIES) and "site-packages" not in name.removeprefix(_LIBRARIES[0]):
+            return None  # what it allocates counts for the line that called it
         frame.f_trace_opcodes = True
         self._restart()
         return self._trace_part

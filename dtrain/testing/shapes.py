@@ -15,7 +15,8 @@ from .data import sample
 from .exercise import initial_shapes
 from .failure import check_equal, differ
 from .guard import initializer_of
-from .rows import Options, run
+from .passes import Options
+from .rows import run
 
 if TYPE_CHECKING:
     from .subject import Subject

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,27 +27,45 @@ _ADVICE = (
 
 
 def check_resharded(subject: Subject) -> None:
-    """Three epochs at once, and one each on 3, 2 and 5 ranks through checkpoints, end in the same bits."""
-    straight = Job(subject, SerialCommunicator())
-    straight.train(3)
-    expected = straight.seen | straight.arrays()
+    """Three epochs at once, and one each on 3, 2 and 5 ranks through checkpoints, end in the same bits.
+
+    First on 3 ranks throughout. A part whose result depends on the ranks in any case is another check's business.
+    """
+    _resume(subject, (3, 3, 3), run_ranks(3, lambda c: _straight(subject, c))[0])
+    alone = _straight(subject, SerialCommunicator())
+    try:
+        _resume(subject, (3, 2, 5), alone)
+    except Failure:
+        if all(_equal(alone, run_ranks(n, lambda c: _straight(subject, c))[0]) for n in (2, 3, 5)):
+            raise
+
+
+def _equal(a: dict[str, Array], b: dict[str, Array]) -> bool:
+    return all(array.tobytes() == b[name].tobytes() for name, array in a.items())
+
+
+def _resume(subject: Subject, ranks: tuple[int, int, int], expected: dict[str, Array]) -> None:
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        first = run_ranks(3, lambda c: _stretch(subject, c, folder, load=False))
-        second = run_ranks(2, lambda c: _stretch(subject, c, folder))
-        third = run_ranks(5, lambda c: _stretch(subject, c, folder), share_memory=False)
-    got = first[0] | second[0] | third[0]
+        got: dict[str, Array] = {}
+        for i, n in enumerate(ranks):
+            got |= run_ranks(n, partial(_stretch, subject, Path(name), i > 0), share_memory=n != 5)[0]
     for what, array in expected.items():
-        check_same_bits(f"{what}, resumed on 2, then on 5 ranks", array, got[what], _ADVICE)
+        check_same_bits(f"{what}, resumed on {', '.join(map(str, ranks))} ranks", array, got[what], _ADVICE)
 
 
-def _stretch(subject: Subject, communicator: Any, folder: Path, load: bool = True) -> dict[str, Array]:
+def _straight(subject: Subject, communicator: Any) -> dict[str, Array]:
+    job = Job(subject, communicator)
+    job.train(3)
+    return job.left()
+
+
+def _stretch(subject: Subject, folder: Path, load: bool, communicator: Any) -> dict[str, Array]:
     job = Job(subject, communicator)
     if load:
         job.load(folder)
     job.train(1)
     job.save(folder)
-    return job.seen | job.arrays()
+    return job.left()
 
 
 def check_schedule_state(subject: Subject) -> None:

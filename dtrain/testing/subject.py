@@ -45,6 +45,7 @@ class Subject:
     def __init__(self, bound: Bound, example: Mapping[str, Any], registry: Registry | None) -> None:
         self.bound, self.registry = bound, registry
         self.kind, self.name = bound.kind, bound.name
+        example = {key: value for key, value in example.items() if key in KEYS.get(self.kind, ())}
         self.given_input = "input" in example
         self.input: Any = example.get("input", (8,))
         self.target: Any = example.get("target", _TARGET.get(self.kind))

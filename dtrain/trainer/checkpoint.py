@@ -46,7 +46,7 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
     cursor = json.dumps({"format": FORMAT, **checkpoint.cursor})
     metadata = {"dtrain": cursor, "sha256": _digest(checkpoint.arrays, cursor)}
     aside = path.with_name(f".{path.name}.tmp")
-    save_file({name: np.ascontiguousarray(a) for name, a in checkpoint.arrays.items()}, aside, metadata)
+    save_file({name: np.asarray(a, order="C") for name, a in checkpoint.arrays.items()}, aside, metadata)
     with aside.open("rb") as file:
         os.fsync(file.fileno())
     aside.replace(path)
@@ -89,7 +89,7 @@ def _line(error: Exception) -> str:
 def _digest(arrays: Mapping[str, Array], cursor: str) -> str:
     sha = hashlib.sha256(cursor.encode())
     for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
+        array = np.asarray(arrays[name], order="C")
         sha.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
         sha.update(array.data)
     return sha.hexdigest()

@@ -130,6 +130,17 @@ def test_the_project_is_whole_and_says_what_comes_next(place: Place):
     assert '"my_parts_optimizer": MyPartsOptimizer' in files["my_parts.py"]
 
 
+@pytest.mark.parametrize("name", ["x", "my-acme", "acme-project", "acme_2"])
+def test_any_name_is_spelled_right_throughout(place: Place, name):
+    assert place.dtrain("plugins", "new", name).code == 0
+    module = name.replace("-", "_")
+    project = tomllib.loads(Path(name, "pyproject.toml").read_text())
+    assert project["project"]["entry-points"]["dtrain"] == {name: module}
+    assert project["tool"]["hatch"]["build"]["targets"]["wheel"] == {"include": [f"{module}.py"]}
+    place.site.install(name, "0.1", {name: module}, **{module: Path(name, f"{module}.py").read_text()})
+    assert f"plugin        {name}\n" in place.dtrain("plugins", "show", f"layers.{module}_layer").out
+
+
 def test_generated_code_has_the_style_of_this_project(place: Place):
     place.dtrain("plugins", "new", "acme", "--kind", ALL)
     for check in (["check", "--select", "E,F,W,UP,B,SIM,N", "--ignore", "B018"], ["format", "--check"]):
