@@ -68,6 +68,8 @@ def agree(communicator: Communicator, what: Callable[[], T]) -> T:
     messages = communicator.share(None if error is None else str(error))
     for rank, message in enumerate(messages):
         if message is not None:
+            if rank > 0:  # it went well on rank 0, as with a plugin or a file that is broken on one host
+                raise on_all_ranks(UserError(f"rank {rank} of {len(messages)}: {message}"))
             raise on_all_ranks(
                 error if error is not None and rank == communicator.rank else UserError(message)
             )

@@ -288,7 +288,6 @@ sys.exit(main())
 def test_plugins_that_differ_between_ranks_are_named_before_the_first_step(place: Place, mpirun, other):
     for rank, version in enumerate(["1.2", other]):
         site = Site(place.folder / f"rank{rank}")
-        site.folder.mkdir()
         if version:
             site.install("acme-dtrain", version, {"acme": "acme_plugin"}, acme_plugin=ADAM)
     out = place.folder / "two"
@@ -301,6 +300,26 @@ def test_plugins_that_differ_between_ranks_are_named_before_the_first_step(place
     assert [line for line in finished.output.splitlines() if line.startswith("dtrain: ")] == [
         f"dtrain: optimizers.adam differs between ranks: {ACME} on rank 0; {second} on rank 1; "
         "install the same plugins on every host"
+    ]
+    assert "Traceback" not in finished.output
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("broken", [0, 1])
+def test_a_plugin_that_is_broken_on_one_rank_ends_the_job_in_one_line(place: Place, mpirun, broken):
+    for rank in range(2):
+        site = Site(place.folder / f"rank{rank}")
+        source = "import no_such_module" if rank == broken else ADAM
+        site.install("acme-dtrain", "1.2", {"acme": "acme_plugin"}, acme_plugin=source)
+    out = place.folder / "two"
+    finished = mpirun(
+        2, ["-c", PER_RANK, str(place.folder / "rank"), "train", str(place.config), "--out", str(out)]
+    )
+    assert finished.code == 2
+    who = "rank 1 of 2: " if broken else ""
+    assert [line for line in finished.output.splitlines() if line.startswith("dtrain: ")] == [
+        f"dtrain: {who}{ACME} cannot be loaded from 'acme_plugin': ModuleNotFoundError: No module named "
+        f"'no_such_module' ({place.folder}/rank{broken}/acme_plugin.py, line 1); {WAY_OUT}"
     ]
     assert "Traceback" not in finished.output
     assert not out.exists()
