@@ -112,9 +112,14 @@ def newest(folder: Path) -> tuple[Path, list[str]]:
     raise CheckpointError(f"{folder}: expected a checkpoint to resume from, found none that is whole{reason}")
 
 
-def prune(folder: Path, keep: int) -> None:
-    """Removes all but the last `keep` checkpoints, and what an interrupted write left."""
-    for path in sorted(folder.glob(f"step-*{SUFFIX}"))[:-keep]:
+def prune(folder: Path, keep: int, step: int) -> None:
+    """Removes all but the last `keep` checkpoints up to `step`, and what an interrupted write left.
+
+    Those of later steps were damaged when the run was resumed from the one before.
+    """
+    found = sorted(folder.glob(f"step-*{SUFFIX}"))
+    good = [path for path in found if path.name <= name_of(step)]
+    for path in {*found} - {*good[-keep:]}:
         path.unlink()
     for path in folder.glob(f".*{SUFFIX}.tmp"):
         path.unlink()
