@@ -85,7 +85,7 @@ class Context:
             arrays = tuple(array.max(axis=axes, initial=-np.inf) for array in arrays)
         pack = self._pack(arrays)
         for array, part in zip(arrays, pack.parts, strict=True):
-            flat = array.reshape(array.shape[0], -1)
+            flat = array.reshape(array.shape[0], part.shape[1])
             for i, rows in enumerate(self.layout.slices):
                 np.maximum.reduce(flat[rows], axis=0, out=part[i], initial=-np.inf)
         return pack.unpack(self._totals.max(pack.rows))
@@ -112,10 +112,10 @@ class Context:
                 block = flat[row * per_row : (row + shards * size) * per_row]
                 self._shard_moments(block, shards, size * per_row, rows[first : first + shards])
         count = layout.rows * per_row
-        mean, variance = self._totals.add(rows) * (1 / max(count, 1))
+        mean, variance = self._totals.add(rows) / max(count, 1)  # 1/count would be rounded to float64
         variance -= mean * mean
         if narrow != "D":
-            np.maximum(variance, 0, variance)
+            np.maximum(variance, 0, out=variance)
         if wide != narrow:
             mean, variance = mean.astype(narrow), variance.astype(narrow)
         return (count, mean, variance) if len(shape) == 1 else (count, mean.reshape(shape), variance.reshape(shape))
@@ -150,7 +150,7 @@ class Context:
         if shards == 1:
             ones.dot(x, out[0])
         else:
-            np.matmul(ones, x.reshape(shards, n, -1), out)
+            np.matmul(ones, x.reshape(shards, n, x.shape[1]), out)
 
     def shard_sums(self, columns: Array, out: Array) -> None:
         """Writes the sums of each local shard's rows: (rows, k) → out (local shards, k). No exchange."""
@@ -158,7 +158,7 @@ class Context:
 
     def _shard_sums(self, array: Array, out: Array) -> None:
         """Writes the sum over each local shard's rows: (rows, …) → out (local shards, width)."""
-        flat = array if array.ndim == 2 else array.reshape(array.shape[0], -1)
+        flat = array if array.ndim == 2 else array.reshape(array.shape[0], out.shape[1])
         if flat.dtype.kind not in "fc" or flat.dtype.itemsize == 2:
             for i, rows in enumerate(self.layout.slices):
                 np.add.reduce(flat[rows], axis=0, out=out[i])
@@ -199,8 +199,8 @@ class Context:
             if shards == 1:
                 np.matmul(x2[rows], w, out2[rows])
             else:
-                block = (shards, size * per_row, -1)
-                np.matmul(x2[rows].reshape(block), w, out2[rows].reshape(block))
+                block = (shards, size * per_row)
+                np.matmul(x2[rows].reshape(*block, x2.shape[1]), w, out2[rows].reshape(*block, out2.shape[1]))
         return out
 
     def gradient(self, parameter: Parameter, of: GradientOf) -> None:

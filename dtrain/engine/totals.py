@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .tree import Node, cover, fold_nodes, fold_range
+from .tree import Node, Step, cover, fold_nodes, fold_range
 
 if TYPE_CHECKING:
     from dtrain.communicator.protocol import Communicator
@@ -28,7 +28,7 @@ class Totals:
         self._sent = [node[0] - first for node in covers[communicator.rank]]
         self._width = max(map(len, covers))
         self._fold_all, self._root = _fold_covers(covers, self._width, leaves)
-        self._buffers: dict[tuple[tuple[int, ...], Any], tuple[Array, Array]] = {}
+        self._buffers: dict[tuple[tuple[int, ...], Any], tuple[Array, Array, Array]] = {}
 
     def add(self, partials: Array) -> Array:
         """Returns the total of every leaf's row: partials (local leaves, …) → (…), to be read before the next call.
@@ -50,8 +50,8 @@ class Totals:
         for i, row in enumerate(self._sent):
             send[i] = partials[row]
         self._communicator.allgather(send, receive)
-        for i, j in self._fold_all:
-            join(every[i], every[j], out=every[i])
+        for a, b in self._fold_all:
+            join(every[a], every[b], out=every[a])
         return every[self._root]
 
     def _buffers_of(self, shape: tuple[int, ...], dtype: Any) -> tuple[Array, Array, Array]:
@@ -59,19 +59,20 @@ class Totals:
         if buffers is None:
             send = np.zeros((self._width, *shape), dtype)
             receive = np.zeros((self._communicator.size, self._width, *shape), dtype)
-            buffers = send, receive, receive.reshape(-1, *shape)
+            buffers = send, receive, receive.reshape(receive.shape[0] * self._width, *shape)
             self._buffers[shape, dtype] = buffers
         return buffers
 
 
 def _fold_covers(
     covers: list[list[Node]], width: int, leaves: int
-) -> tuple[list[tuple[slice, slice]] | list[tuple[int, int]], int]:
+) -> tuple[list[Step], int]:
     """Returns the additions over all ranks' rows, `width` a rank, and the row of the root."""
     row = {node: rank * width + i for rank, nodes in enumerate(covers) for i, node in enumerate(nodes)}
-    if _is_level(list(row), leaves) and width == 1:
+    if width == 1 and len(row) == len(covers) and _is_level(list(row), leaves):
         return fold_range(0, len(covers), len(covers)), 0
-    return fold_nodes(row, leaves)
+    additions, root = fold_nodes(row, leaves)
+    return [(slice(a, a + 1), slice(b, b + 1)) for a, b in additions], root
 
 
 def _is_level(nodes: list[Node], leaves: int) -> bool:
