@@ -58,8 +58,8 @@ def train(
 
 
 def _in_ranks(config: Config, ranks: int, folder: Path | None, resume: bool, overwrite: bool) -> Result:
-    from dtrain.spawn import train_in_ranks
     from dtrain.trainer.run_folder import default_folder
+    from dtrain.trainer.spawn import train_in_ranks
 
     wanted = {"--resume": resume, "--overwrite": overwrite}
     out = folder.absolute() if folder is not None else default_folder(config.name)

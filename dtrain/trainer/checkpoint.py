@@ -109,7 +109,10 @@ def newest(folder: Path) -> tuple[Path, list[str]]:
             continue
         return path, messages
     reason = f" ({messages[0]})" if messages else ""
-    raise CheckpointError(f"{folder}: expected a checkpoint to resume from, found none that is whole{reason}")
+    raise CheckpointError(
+        f"{folder}: expected a checkpoint to resume from, got none that is whole{reason}; "
+        "start again with --overwrite"
+    )
 
 
 def prune(folder: Path, keep: int, step: int) -> None:

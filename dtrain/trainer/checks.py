@@ -66,11 +66,7 @@ def _check_regularizer(part: RegularizerPart, network: Network) -> None:
 def _check_samples(job: Job) -> None:
     where = job.config.data.where
     if not len(job.train):
-        held_out = 0 if job.validation is None else len(job.validation)
-        raise DataError(
-            f"{where} validation: expected samples to train on, got none: all {held_out} are held out; "
-            "hold out fewer"
-        )
+        raise DataError(f"{where}: expected samples to train on, got none")
     if job.validation is not None and job.validation.shape != job.train.shape:
         raise DataError(
             f"{where}: expected validation samples of shape {job.train.shape}, as those to train on, "

@@ -98,7 +98,7 @@ class RunFolder:
     ) -> None:
         self.path, self.writes = path, writes
         self.before: Mapping[str, Any] = {}
-        self._overwrite, self._free = overwrite, free
+        self._overwrite, self._free, self._opened = overwrite, free, False
 
     @property
     def checkpoints(self) -> Path:
@@ -111,6 +111,7 @@ class RunFolder:
         epochs: how many lines of metrics.jsonl stay, when a run goes on; None: all.
         """
         agree(communicator, self._make)
+        self._opened = True
         self.path = Path(communicator.share(str(self.path))[0])
         ranks = communicator.share(_whoami(communicator.rank))
         if not self.writes:
@@ -145,6 +146,16 @@ class RunFolder:
                 shutil.rmtree(target)
             else:
                 target.unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Removes a run that failed before its first epoch and checkpoint: nothing could be done with it."""
+        kept = (self.path / "metrics.jsonl", *self.checkpoints.glob("*.safetensors"))
+        if self.writes and self._opened and not any(path.exists() for path in kept):
+            self._clear()
+            with suppress(OSError):  # other files are in it, or other runs beside it
+                self.path.rmdir()
+                if self._free is not None:
+                    self.path.parent.rmdir()
 
     def write_json(self, name: str, value: Any) -> None:
         """Writes one JSON file."""

@@ -145,6 +145,7 @@ class Trainer:
             except BaseException as error:
                 blame(error, self.job.registry)
                 self.moments.failure(error)
+                self.folder.discard()
                 raise
             finally:
                 self.progress.close()

@@ -12,13 +12,13 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from dtrain.config import Config, dump
 from dtrain.errors import DtrainError, RunError
 
-if TYPE_CHECKING:
-    from dtrain.trainer.result import Result
+from .agreement import error_named
+from .result import Result
 
 INTERRUPTED = (130, 143)
 
@@ -36,8 +36,6 @@ def train_in_ranks(config: Config, ranks: int, out: Path, options: Sequence[str]
         code = _run(["launch", "-n", str(ranks), "--", *train], report)
         if code and code not in INTERRUPTED:
             raise _error(code, report, asked, config.source)
-    from dtrain.trainer.result import Result
-
     return Result(out, None if code else json.loads((out / "summary.json").read_text("utf-8")), code)
 
 
@@ -75,18 +73,10 @@ def _pass_on(stream: IO[bytes]) -> None:
 
 def _error(code: int, report: Path, asked: Path, source: str) -> DtrainError:
     """Returns the error that the job reported; messages call the config as the caller does."""
-    from dtrain.trainer.agreement import error_named
-
     try:
         name, message = json.loads(report.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return RunError(f"the job ended with exit code {code}; what it said is above")
     message = message.replace(f"{asked}: ", f"{source}: " if source else "")
-    return error_named(name, message) if code == 2 else _run_error(name, message)
-
-
-def _run_error(name: str, message: str) -> DtrainError:
-    from dtrain.trainer.agreement import error_named
-
     error = error_named(name, message)
-    return error if isinstance(error, RunError) else RunError(message)
+    return error if code == 2 or isinstance(error, RunError) else RunError(message)
