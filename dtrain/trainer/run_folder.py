@@ -63,6 +63,8 @@ def check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
 
 def _check_place(folder: Path) -> None:
     """Raises OSError or ConfigError unless the folder, or the nearest one above it, takes a new file."""
+    if "\0" in str(folder):  # which `exists` swallows
+        raise ValueError("embedded null byte")
     existing = folder
     while not existing.exists():
         existing = existing.parent
