@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from math import isfinite
+from math import inf, isfinite, nan
 from pathlib import Path
 from time import strftime
 from typing import TYPE_CHECKING, Any
@@ -119,8 +119,7 @@ class RunFolder:
         if not self.writes:
             return
         self._unfinish()
-        if epochs is not None:
-            self._cut_metrics(epochs)
+        self._cut_metrics(inf if epochs is None else epochs)
         self.write_text("config.toml", dump(job.config))
         self.write_json("plugins.json", [entry.as_dict() for entry in job.registry.table()])
         self.write_json("ranks.json", ranks)
@@ -175,8 +174,8 @@ class RunFolder:
             with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(_strict(line), allow_nan=False) + "\n")
 
-    def _cut_metrics(self, epochs: int) -> None:
-        """Drops the lines of epochs after `epochs`, which a resumed run will write again."""
+    def _cut_metrics(self, epochs: float) -> None:
+        """Drops the lines of epochs after `epochs`, which a resumed run will write again, and torn ones."""
         path = self.path / "metrics.jsonl"
         if path.exists():
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -213,7 +212,7 @@ def _epoch_of(line: str) -> float:
     try:
         return float(json.loads(line)["epoch"])
     except (ValueError, KeyError, TypeError):  # torn by a crash
-        return float("inf")
+        return nan
 
 
 def _whoami(rank: int) -> dict[str, Any]:
