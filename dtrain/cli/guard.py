@@ -112,7 +112,8 @@ def _in_words(error: BaseException) -> str:
 
 
 def _notes(error: BaseException) -> str:
-    notes = getattr(error, "__notes__", [])
+    """Returns where it happened, unless it happened on every rank alike."""
+    notes = [] if getattr(error, "everywhere", False) else getattr(error, "__notes__", [])
     return f" ({'; '.join(notes)})" if notes else ""
 
 

@@ -46,7 +46,7 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
     cursor = json.dumps({"format": FORMAT, **checkpoint.cursor})
     metadata = {"dtrain": cursor, "sha256": _digest(checkpoint.arrays, cursor)}
     aside = path.with_name(f".{path.name}.tmp")
-    save_file({name: np.ascontiguousarray(a) for name, a in checkpoint.arrays.items()}, aside, metadata)
+    save_file({name: _contiguous(a) for name, a in checkpoint.arrays.items()}, aside, metadata)
     with aside.open("rb") as file:
         os.fsync(file.fileno())
     aside.replace(path)
@@ -89,10 +89,14 @@ def _line(error: Exception) -> str:
 def _digest(arrays: Mapping[str, Array], cursor: str) -> str:
     sha = hashlib.sha256(cursor.encode())
     for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
+        array = _contiguous(arrays[name])
         sha.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
         sha.update(array.data)
     return sha.hexdigest()
+
+
+def _contiguous(array: Array) -> Array:
+    return np.asarray(array, order="C")  # ascontiguousarray makes (1,) of ()
 
 
 def newest(folder: Path) -> tuple[Path, list[str]]:
