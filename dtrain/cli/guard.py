@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 DONE, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
+TURN, LAST_TURN = 0.2, 5
+"""Seconds between the failing ranks' turns to speak, and how many turns there are."""
+
 REPORT = "DTRAIN_REPORT"
 """The variable that names a file for the error that ends a job: [class, message]."""
 
@@ -96,6 +99,8 @@ def _leave_together(scope: Scope, code: int, error: DtrainError) -> int:
 
 
 def _end_job(scope: Scope, code: int, message: str) -> int:
+    """Ends every rank. Where several met the same bug, the lowest speaks, and the others are gone by then."""
+    time.sleep(TURN * min(scope.rank, LAST_TURN))
     _say(message)
     if scope.communicator is not None and scope.communicator.size > 1:
         scope.communicator.abort(code)

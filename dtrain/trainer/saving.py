@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from dtrain import __version__
-from dtrain.errors import CheckpointError
+from dtrain.errors import CheckpointError, PluginError
 
 from . import checkpoint as files
 from .agreement import agree
@@ -84,7 +85,7 @@ class Saving:
                 if isinstance(value, Snapshot):
                     arrays |= snapshot_arrays(trainer.replica, value, f"callback/{i}/{key}/")
                     state[key] = {"snapshot": True}
-            callbacks.append(state)
+            callbacks.append(self._plain(callback, state))
         cursor = {
             "dtrain": __version__,
             "position": trainer.position,
@@ -98,11 +99,25 @@ class Saving:
             "ended": ended,
             "shards": trainer.job.shards,
             "kept": self._kept(),
-            "schedules": trainer.driver.state(),
+            "schedules": [
+                self._plain(*pair) for pair in zip(trainer.job.schedules, trainer.driver.state(), strict=True)
+            ],
             "callbacks": callbacks,
             "plugins": [entry.as_dict() for entry in trainer.job.registry.table()],
         }
         return files.Checkpoint(arrays, cursor)
+
+    def _plain(self, part: object, state: dict[str, Any]) -> dict[str, Any]:
+        """Returns a part's state. Raises PluginError for what a checkpoint cannot hold."""
+        try:
+            json.dumps(state)
+        except (TypeError, ValueError) as error:
+            entry = self._trainer.job.registry.owner(part)
+            who = type(part).__name__ if entry is None else f"{entry.name!r} from {entry.origin}"
+            raise PluginError(
+                f"state of {who}: expected JSON values (and snapshots, of a callback), got one that is not: {error}"
+            ) from error
+        return state
 
     def _kept(self) -> dict[str, Any]:
         """Returns what a cursor and the states of parts belong to: a resumed run must have the same."""

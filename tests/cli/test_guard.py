@@ -73,9 +73,10 @@ def test_rank_0_speaks_for_all_and_leaves_first(rank, said, slept, as_rank, capf
 
 
 def test_a_rank_that_alone_met_an_error_ends_the_job(as_rank, capfd):
-    job = Job(2)
-    as_rank(1, 2)
+    job = Job(8)
+    naps = as_rank(1, 2)
     assert guard.guarded(raising(ConfigError("no way"), job)) == 2
+    assert naps == [0.2]  # rank 0 would have spoken
     assert capfd.readouterr().err == f"dtrain: rank 1 of 2 on {HOST} (before the first step): no way\n"
     assert job.left == ["aborted with 2"]
 

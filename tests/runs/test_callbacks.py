@@ -123,6 +123,23 @@ def test_a_mistake_that_a_callback_finds_at_the_start_is_raised_on_all_ranks(
     assert not (elsewhere / "out").exists()
 
 
+def test_a_state_that_no_checkpoint_can_hold_is_told_with_its_callback(acme, write, dtrain):
+    acme("""
+        import numpy as np
+        from dtrain import Callback, hookimpl
+        class Bad(Callback):
+            def state(self): return {"best": np.float32(1)}
+        @hookimpl
+        def dtrain_callbacks(): return {"bad": Bad}
+    """)
+    ended = dtrain("train", write({"callback": ["bad"]}), "--out", "out")
+    assert ended.code == 2
+    assert ended.err.splitlines()[-1] == (
+        "dtrain: state of 'bad' from plugin 'acme' 1.2 (distribution acme-dtrain): expected JSON values (and "
+        "snapshots, of a callback), got one that is not: Object of type float32 is not JSON serializable"
+    )
+
+
 PARTS = """
     import numpy as np
     from dtrain import Loss, Metric, Optimizer, Regularizer, Schedule, Transform, Initializer, hookimpl
