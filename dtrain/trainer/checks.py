@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,7 @@ AT_ONCE = 65536  # rows
 
 def check_job(job: Job) -> None:
     """Raises ConfigError or DataError for the first thing that does not fit."""
+    _check_size(job.network)
     _check_schedules(job)
     for part in job.config.regularizers:
         _check_regularizer(part, job.network)
@@ -30,6 +32,18 @@ def check_job(job: Job) -> None:
     _check_targets(job, "training", job.train)
     if job.validation is not None:
         _check_targets(job, "validation", job.validation)
+
+
+def _check_size(network: Network) -> None:
+    """Before anything of that size is asked for: not every system says no."""
+    needed = sum(p.size for p in network.parameters) * network.dtype.itemsize
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there:
+        largest = max(network.parameters, key=lambda p: p.size)
+        raise ConfigError(
+            f"[[network]]: expected parameters that fit into memory, {there / 1e9:.3g} GB, got {needed / 1e9:.3g} GB; "
+            f"the largest is {largest.name!r} of shape {largest.shape}"
+        )
 
 
 def _check_schedules(job: Job) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import importlib
-import json
 import os
 import sys
 import textwrap
@@ -120,14 +119,9 @@ def sha(on_ranks: Callable[..., list[Result]], elsewhere: Path) -> Callable[...,
 
     def of(tables: Mapping[str, Any], ranks: int = 1) -> str:
         out = elsewhere / f"undisturbed-{len(os.listdir(elsewhere))}"
-        return summary(on_ranks(ranks, tables, out)[0].folder)["weights_sha256"]
+        return on_ranks(ranks, tables, out)[0].summary["weights_sha256"]
 
     return of
-
-
-def summary(folder: Path) -> dict[str, Any]:
-    """The summary.json of a run."""
-    return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture
@@ -141,6 +135,7 @@ def acme(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], st
         (folder / "acme.py").write_text(textwrap.dedent(code), encoding="utf-8")
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-dtrain\nVersion: 1.2\n")
         (info / "entry_points.txt").write_text("[dtrain]\nacme = acme\n")
+        monkeypatch.delitem(sys.modules, "acme", raising=False)  # another one, of an example
         monkeypatch.syspath_prepend(folder)
         importlib.invalidate_caches()
         return str(folder)

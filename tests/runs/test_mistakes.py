@@ -231,6 +231,16 @@ def test_nan_on_the_rows_of_one_rank_is_told_by_all(data, config, elsewhere):
     assert run_ranks(2, rank) == [message, message]
 
 
+def test_a_network_beyond_all_memory_is_refused_before_it_is_asked_for(write, dtrain, monkeypatch):
+    monkeypatch.setattr("os.sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 1_000_000}.__getitem__)
+    ended = dtrain("train", write({"network.0.units": 10**9}))
+    assert (ended.code, ended.err) == (
+        2,
+        "dtrain: [[network]]: expected parameters that fit into memory, 4.1 GB, got 32 GB; the largest is "
+        "'dense_1.weight' of shape (4, 1000000000)\n",
+    )
+
+
 FOLDERS = {
     "a file": (["--out", "file"], "--out «at»/file: expected a folder, got a file"),
     "below a file": (
@@ -351,6 +361,7 @@ FAILED = re.compile(
 @given(changes=st.dictionaries(st.sampled_from(KEYS.split()), VALUES, min_size=1, max_size=2))
 @example(changes={"train.batch_size": 70})
 @example(changes={"train.accumulate": 70})
+@example(changes={"network.1.units": 2**70})
 @example(changes={"network.0.initializer": {"name": "normal"}})
 def test_any_config_runs_or_is_refused_in_one_line(changes, write, dtrain):
     try:
