@@ -8,21 +8,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from dtrain.config import load as load_config
-from dtrain.errors import ConfigError, NonFiniteError, on_all_ranks
+from dtrain.errors import ConfigError, on_all_ranks
 
 from .agreement import agree
 from .job import build_job
 from .progress import Progress
 from .run_folder import RunFolder, check_folder, default_folder
 from .trainer import Trainer
+from .watch import Watch
 
 if TYPE_CHECKING:
     from dtrain.communicator.protocol import Communicator
     from dtrain.config import Config
-    from dtrain.types import Array
 
     from .result import Result
 
@@ -49,7 +47,7 @@ def train_session(
         config = agree(communicator, lambda: _as_recorded(config, folder.path))
     job = build_job(config, communicator)
     if debug:
-        job.network.watch = _name_non_finite
+        job.network.watch = Watch(job.network)
     trainer = Trainer(job, communicator, folder, Progress(communicator.rank == 0), resume)
     if prepared is not None:
         prepared(trainer)
@@ -88,10 +86,3 @@ def _as_recorded(config: Config, path: Path) -> Config:
                 f"got {wanted}; start a new run for another"
             )
     return replace(config, train=replace(now, shards=was.shards))
-
-
-def _name_non_finite(layer: str, phase: str, result: Array) -> None:
-    if not np.isfinite(result).all():
-        where = tuple(int(i) for i in np.argwhere(~np.isfinite(result))[0])
-        what = "its output y" if phase == "forward" else "its gradient dx"
-        raise NonFiniteError(f"layer {layer!r}, {phase}: {what} is not finite at {where}: {result[where]}")

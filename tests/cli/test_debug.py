@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from dtrain.trainer import watch
+
 FAST = ["--set", "train.steps=3"]
 
 
@@ -86,5 +88,5 @@ def test_with_a_terminal_pdb_starts_where_it_happened(terminal, dtrain, monkeypa
         traceback = seen[0]
         while traceback.tb_next is not None:
             traceback = traceback.tb_next
-        assert traceback.tb_frame.f_code.co_name == "_name_non_finite"
+        assert traceback.tb_frame.f_code.co_filename == watch.__file__
         assert "Traceback" in ended.err

@@ -14,7 +14,7 @@ def test_a_warning_comes_once_after_the_first_line(ranks, config, on_ranks, else
     first, second, *rest = capfd.readouterr().err.splitlines()
     assert first.startswith("run: ")
     assert second.startswith(BIAS)
-    assert not any("warning" in line for line in rest)
+    assert not any("dtrain: warning" in line for line in rest)
 
 
 def test_equal_weights_are_told_at_the_start_and_not_after_a_resume(write, dtrain):
@@ -22,11 +22,11 @@ def test_equal_weights_are_told_at_the_start_and_not_after_a_resume(write, dtrai
     assert "all-zero weights train as one unit" in dtrain("train", path, "--out", "out").err
     ended = dtrain("train", "--resume", "--out", "out", "--set", "train.steps=5")
     assert ended.code == 0
-    assert "warning" not in ended.err
+    assert "dtrain: warning" not in ended.err
 
 
 @pytest.mark.parametrize("recipe", ["digits"])
 def test_the_recipes_are_without_fault(recipe, dtrain):
     ended = dtrain("train", recipe, "--set", "train.steps=1", "--out", "out")
     assert ended.code == 0
-    assert "warning" not in ended.err
+    assert "dtrain: warning" not in ended.err
