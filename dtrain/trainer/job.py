@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from dtrain.config import Config, Part, resolve
 from dtrain.data import hold_out
 from dtrain.engine import Network, resolve_shards
-from dtrain.errors import ConfigError, DataError, UserError, on_all_ranks
 from dtrain.registry import Bound, Registry, blaming, compare
 from dtrain.registry import Entry as PluginEntry
 
+from .agreement import agree
+from .checks import check_job
 from .figures import names_of
 
 if TYPE_CHECKING:
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
         Schedule,
         Transform,
     )
-
-T = TypeVar("T")
 
 
 @dataclass
@@ -52,28 +49,6 @@ class Job:
     schedules: list[Schedule]
     regularizers: list[Regularizer]
     callbacks: list[Callback]
-
-
-def agree(communicator: Communicator, what: Callable[[], T]) -> T:
-    """Returns what() when it went well on every rank; else raises the lowest rank's UserError on all of them.
-
-    So one rank can speak for all, and none waits for one that has left. A collective.
-    """
-    result: T | None = None
-    error: UserError | None = None
-    try:
-        result = what()
-    except UserError as raised:
-        error = raised
-    messages = communicator.share(None if error is None else str(error))
-    for rank, message in enumerate(messages):
-        if message is not None:
-            if rank > 0:  # it went well on rank 0, as with a plugin or a file that is broken on one host
-                raise on_all_ranks(UserError(f"rank {rank} of {len(messages)}: {message}"))
-            raise on_all_ranks(
-                error if error is not None and rank == communicator.rank else UserError(message)
-            )
-    return result  # type: ignore[return-value]
 
 
 def build_job(config: Config, communicator: Communicator, recorded: Iterable[Mapping[str, Any]] = ()) -> Job:
@@ -108,7 +83,6 @@ def _build(config: Config, registry: Registry, ranks: int) -> Job:
     metrics = dict(
         zip(names_of([p.name for p in config.train.metrics]), map(made, config.train.metrics), strict=True)
     )
-    _check_schedules(config, optimizer)
     schedules, regularizers = list(map(made, config.schedules)), list(map(made, config.regularizers))
     callbacks, transforms = list(map(made, config.callbacks)), list(map(made, config.data.transforms))
     dataset = made(config.data)
@@ -127,7 +101,7 @@ def _build(config: Config, registry: Registry, ranks: int) -> Job:
         resolved, registry, shards, train, validation, transforms, network, loss, metrics, optimizer,
         schedules, regularizers, callbacks,
     )  # fmt: skip
-    _check_data(job)
+    check_job(job)
     return job
 
 
@@ -140,34 +114,3 @@ def _layers(config: Config, made: Callable[[Part], Any]) -> list[tuple[str, Laye
         layer.inputs = part.inputs
         layers.append((part.id or f"{part.name}_{counts[part.name]}", layer))
     return layers
-
-
-def _check_schedules(config: Config, optimizer: Optimizer) -> None:
-    for part in config.schedules:
-        value = getattr(optimizer, part.of, None)
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            options = [name for name, v in vars(optimizer).items() if isinstance(v, float)]
-            raise ConfigError(
-                f"{part.where}: of = {part.of!r}: optimizer {config.optimizer.name!r} has no such number; "
-                f"it has {', '.join(map(repr, options)) or 'none'}"
-            )
-
-
-def _check_data(job: Job) -> None:
-    """Checks targets against the loss and the network: all of them where they are in memory, else the first."""
-    for name, rows in (("training", job.train), ("validation", job.validation)):
-        if rows is None:
-            continue
-        if not len(rows):
-            raise DataError(f"{job.config.data.where}: there are no {name} samples")
-        if rows.shape != job.train.shape:
-            raise DataError(
-                f"{job.config.data.where}: a validation sample has shape {rows.shape}, "
-                f"a training sample {job.train.shape}"
-            )
-        for start in range(0, len(rows) if rows.whole else 1, 65536):
-            _, y = rows.rows(np.arange(start, min(start + 65536, len(rows)) if rows.whole else 1))
-            try:
-                job.loss.check(y, job.network.shape)
-            except ValueError as error:
-                raise DataError(f"{job.config.data.where} ({name} samples): {error}") from error

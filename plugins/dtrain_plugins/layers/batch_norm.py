@@ -23,6 +23,7 @@ class BatchNorm(Layer):
     """
 
     examples = [{}, {"scale": False, "offset": False}, {"input": (3, 2, 4)}]
+    absorbs_bias = True
 
     def __init__(
         self, momentum: float = 0.1, epsilon: float = 1e-5, scale: bool = True, offset: bool = True
