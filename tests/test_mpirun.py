@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(launched() is not None, reason="already under mp
 HERE = Path(__file__).parent
 # pytest-mpi skips all that lies in a folder called mpi without --with-mpi, so the suite that also runs
 # without processes lies elsewhere.
-UNDER_MPIRUN = ("mpi", "communicator/test_communicators.py")
+UNDER_MPIRUN = ("mpi", "communicator/test_communicators.py", "testing/test_on_ranks.py")
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3])

@@ -55,6 +55,7 @@ class Callback:
     """Something to do at moments of a run. Every rank calls every moment, with the same figures."""
 
     examples: ClassVar[list[dict[str, Any]]] = [{}]
+    """How the checks build this part: options. They watch "loss" and "accuracy", training and held-out."""
 
     def start(self, run: Run) -> None:
         """Before the first step (after a resume, before the first of the rest)."""

@@ -75,6 +75,7 @@ class Dataset:
     """
 
     examples: ClassVar[list[dict[str, Any]]] = []
+    """How the checks build this part: options. None by default: most datasets need a file."""
 
     train: Rows
     validation: Rows | None = None

@@ -13,6 +13,7 @@ class Initializer:
     """The first values of a parameter, from its shape, its fans and a random stream of its own."""
 
     examples: ClassVar[list[dict[str, Any]]] = [{}]
+    """How the checks build this part: options, and "input", the shape to draw (default: several)."""
 
     def __call__(self, shape: Shape, fans: tuple[int, int], random: Stream) -> Array:
         """Returns an array of `shape`, float64.

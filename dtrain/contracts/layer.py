@@ -23,7 +23,17 @@ class Layer:
     """
 
     examples: ClassVar[list[dict[str, Any]]] = [{}]
-    """How the checks build this part: options, and `"input"`, the shape of one sample (default (8,))."""
+    """How the checks of `dtrain.testing` build this part: options, one table an example, and what it takes.
+
+    "input": the shape of one sample (default (8,)); a list of shapes for a layer that names several `inputs`.
+    "range": (low, high), where x has to lie; default: ordinary numbers, and up to ±1e4 without a warning.
+    "whole": True for whole numbers low … high − 1 (indices): then no dx is checked.
+    "complex": whether forward takes complex numbers, so that a complex step proves backward to 1e-10; by
+    default that is found out, and differences in float64 are taken where it does not.
+    """
+
+    expected_failed_checks: ClassVar[dict[str, str]] = {}
+    """Checks that this part is known to fail: id → reason. A part of any kind may have one."""
 
     inputs: tuple[str, ...] = ()
     """Ids of the layers whose outputs this one takes; empty: the layer above it."""

@@ -14,6 +14,12 @@ class Loss:
     """One number a row. The engine adds them over the global batch and divides once, by the count or the weights."""
 
     examples: ClassVar[list[dict[str, Any]]] = [{}]
+    """How the checks build this part: options, and "input", the shape of one sample of y (default (8,)); "target":
+
+    "real" (default; normal numbers of y's shape), "classes" (0 … K−1, without the last dimension), "signs" (±1),
+    "binary" (0 or 1), "unit" (in (0, 1)), "distribution" (sums to 1 over the last dimension), None (no target),
+    or a function (numpy.random.Generator, rows, shape) → array. "range" and "complex": of y, as for layers.
+    """
 
     def check(self, target: Array | None, shape: Shape) -> None:
         """Raises ValueError when these targets do not fit a network whose output sample has this shape."""

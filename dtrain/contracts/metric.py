@@ -13,6 +13,7 @@ class Metric:
     """A figure for people: sums over rows, then one formula of the sums."""
 
     examples: ClassVar[list[dict[str, Any]]] = [{}]
+    """How the checks build this part: options, and "input", "target" (default "classes") and "range" as for losses."""
     higher_is_better: ClassVar[bool] = True
 
     def forward(self, y: Array, target: Array, context: Context) -> Array:

@@ -29,6 +29,7 @@ class Optimizer:
     """
 
     examples: ClassVar[list[dict[str, Any]]] = [{}]
+    """How the checks build this part: options, and "range", (low, high) of the gradients it bears (default ±1e4)."""
     slots: ClassVar[tuple[str, ...]] = ()
     """Names of the state arrays, zero at the start."""
 

@@ -16,6 +16,7 @@ class Regularizer:
     """
 
     examples: ClassVar[list[dict[str, Any]]] = [{}]
+    """How the checks build this part: options, and "range", (low, high) of the values it bears (default ±1e4)."""
 
     def penalty(self, value: Array) -> float:
         """Returns the penalty of these elements, 1-D; penalties of pieces add up."""

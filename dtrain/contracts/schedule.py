@@ -13,6 +13,7 @@ class Schedule:
     """
 
     examples: ClassVar[list[dict[str, Any]]] = [{}]
+    """How the checks build this part: options."""
 
     def __call__(self, step: int, steps: int, epoch: float) -> float:
         """Returns the factor for the update `step` of `steps` (0 ≤ step < steps), counted in the asked unit.

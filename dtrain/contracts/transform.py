@@ -17,6 +17,8 @@ class Transform:
     """
 
     examples: ClassVar[list[dict[str, Any]]] = [{}]
+    """How the checks build this part: options, and "input" and "range" as for layers, "target" (default None) as for
+    losses."""
 
     def forward(self, x: Array, y: Array | None, context: Context) -> tuple[Array, Array | None]:
         """Returns new (x, y) of the same number of rows; x and y themselves are not written."""

@@ -44,7 +44,7 @@ class Bound:
         return self.entry.name
 
     def __str__(self) -> str:
-        return f"{noun(self.kind)} {self.name!r} from {self.entry.origin}"
+        return self.entry.title
 
     def build(self) -> Any:
         """Calls the factory; parts among the options are built first.

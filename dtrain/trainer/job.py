@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dtrain.config import Config, Part, resolve
 from dtrain.data import hold_out
 from dtrain.engine import Network, resolve_shards
-from dtrain.registry import Bound, Registry, compare
+from dtrain.registry import Bound, Registry, blaming, compare
 from dtrain.registry import Entry as PluginEntry
 
 from .agreement import agree
@@ -51,13 +51,18 @@ class Job:
     callbacks: list[Callback]
 
 
-def build_job(config: Config, communicator: Communicator) -> Job:
-    """Finds the plugins, builds every part and reads the data. A collective; errors are raised on all ranks."""
-    registry = agree(communicator, lambda: Registry.load(config.plugins.prefer, config.plugins.block))
+def build_job(config: Config, communicator: Communicator, recorded: Iterable[Mapping[str, Any]] = ()) -> Job:
+    """Finds the plugins, builds every part and reads the data. A collective; errors are raised on all ranks.
+
+    recorded: the table of plugins of the run that goes on.
+    """
+    plugins = config.plugins
+    registry = agree(communicator, lambda: Registry.load(plugins.prefer, plugins.block, recorded=recorded))
     rows = [entry.as_dict() for entry in registry.table()]
     tables = [[PluginEntry.from_dict(row) for row in table] for table in communicator.share(rows)]
     agree(communicator, lambda: compare(tables))
-    return agree(communicator, lambda: _build(config, registry, communicator.size))
+    with blaming(registry):
+        return agree(communicator, lambda: _build(config, registry, communicator.size))
 
 
 def _build(config: Config, registry: Registry, ranks: int) -> Job:

@@ -29,6 +29,9 @@ MARKS = ("config.toml", "metrics.jsonl", "checkpoints", "summary.json")
 
 FILES = (*MARKS, "plugins.json", "ranks.json", "environment.json")
 
+COLUMNS = ("kind", "name", "plugin", "distribution", "version")
+"""What a row of plugins.json holds at least."""
+
 
 def default_folder(name: str) -> Path:
     """Returns `runs/<name>-<time>`, free as of now."""
@@ -181,6 +184,14 @@ class RunFolder:
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
             kept = [line for line in lines if _epoch_of(line) <= epochs]
             write_whole(path, "".join(f"{line}\n" for line in kept))
+
+    def recorded_plugins(self) -> list[dict[str, Any]]:
+        """Returns the table of plugins that the run was started with; empty where it is lost."""
+        try:
+            rows = json.loads((self.path / "plugins.json").read_text(encoding="utf-8"))
+            return [{name: row[name] for name in COLUMNS} for row in rows]
+        except (OSError, ValueError, TypeError, KeyError):  # it only makes messages better
+            return []
 
     def _unfinish(self) -> None:
         """Removes the mark that a run has ended, when it goes on."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dtrain.config import load as load_config
 from dtrain.errors import ConfigError, on_all_ranks
+from dtrain.registry import blaming
 
 from .agreement import agree
 from .job import build_job
@@ -45,10 +46,11 @@ def train_session(
     folder = _folder(config, communicator, out, resume, overwrite)
     if resume:
         config = agree(communicator, lambda: _as_recorded(config, folder.path))
-    job = build_job(config, communicator)
+    job = build_job(config, communicator, folder.recorded_plugins() if resume else ())
     if debug:
         job.network.watch = Watch(job.network)
-    trainer = Trainer(job, communicator, folder, Progress(communicator.rank == 0), resume)
+    with blaming(job.registry):
+        trainer = Trainer(job, communicator, folder, Progress(communicator.rank == 0), resume)
     if prepared is not None:
         prepared(trainer)
     return trainer.run()

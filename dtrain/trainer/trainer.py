@@ -10,9 +10,9 @@ import numpy as np
 
 from dtrain.data import Batches
 from dtrain.engine import Replica
+from dtrain.registry import blame
 
 from .advice import warnings_of
-from .blame import blame
 from .checks import ROLES
 from .clock import StepClock
 from .epoch import EpochSums

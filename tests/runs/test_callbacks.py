@@ -192,7 +192,7 @@ def test_a_part_that_fails_is_named_with_its_plugin(kind, changes, acme, write, 
     last = ended.err.splitlines()[-1]
     assert "(epoch 1, step 1): Boom: boom (" in last
     assert last.endswith(
-        f"in the {kind} 'bad' from plugin 'acme' 1.2 (distribution acme-dtrain)); the traceback is above"
+        f" of {kind} 'bad' from plugin 'acme' 1.2 (distribution acme-dtrain)); the traceback is above"
     )
     assert "Traceback" in ended.err
     assert not (elsewhere / "out").exists()

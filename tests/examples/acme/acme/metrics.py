@@ -11,7 +11,7 @@ class Within(Metric):
     y: (rows, …). target: the same shape. tolerance: ≥ 0, in units of the target.
     """
 
-    examples = [{}, {"tolerance": 1.0}]
+    examples = [{"target": "real"}, {"target": "real", "tolerance": 1.0}]
 
     def __init__(self, tolerance: float = 0.1):
         if tolerance < 0:

@@ -1,0 +1,82 @@
+"""Which checks there are, and to which kinds of parts each applies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .dtypes import check_contiguous, check_dtype
+from .finite import check_finite
+from .gradients import check_gradient_of_input, check_gradient_of_parameters, check_gradient_of_penalty
+from .imports import check_no_mpi
+from .options import check_options
+from .pieces import check_penalty_in_pieces, check_rows_in_pieces, check_update_in_pieces
+from .purity import check_inference, check_inputs_not_written
+from .randomness import check_no_global_randomness, check_repeatable
+from .ranks import check_same_bits_on_ranks, check_split
+from .scratch import check_scratch
+from .shapes import check_shape
+from .state import check_callback_state, check_resharded, check_schedule_state
+
+if TYPE_CHECKING:
+    pass
+
+_LAYERS = ("layers", "activations")
+_ROWS = (*_LAYERS, "losses", "metrics", "transforms")
+_TRAINED = (*_ROWS, "optimizers", "regularizers")
+_EVERY = (*_TRAINED, "initializers", "schedules", "datasets", "callbacks")
+
+
+_TYPED = (*_LAYERS, "losses", "transforms", "optimizers", "regularizers", "schedules", "initializers")
+
+
+class Spec(NamedTuple):
+    """One check: its id, the kinds it is for, the function that raises Failure."""
+
+    id: str
+    kinds: tuple[str, ...]
+    function: Callable[..., Any]
+
+
+SPECS = (
+    Spec("gradient_of_input", (*_LAYERS, "losses"), check_gradient_of_input),
+    Spec("gradient_of_parameters", ("layers", "activations"), check_gradient_of_parameters),
+    Spec("gradient_of_penalty", ("regularizers",), check_gradient_of_penalty),
+    Spec("split", _ROWS, check_split),
+    Spec("split", ("optimizers",), check_update_in_pieces),
+    Spec("split", ("regularizers",), check_penalty_in_pieces),
+    Spec("split", ("datasets",), check_rows_in_pieces),
+    Spec("same_bits", (*_TRAINED, "initializers"), check_same_bits_on_ranks),
+    Spec("global_random", _EVERY, check_no_global_randomness),
+    Spec("repeatable", _EVERY, check_repeatable),
+    Spec("inputs_not_written", (*_ROWS, "regularizers", "datasets"), check_inputs_not_written),
+    Spec("dtype", _TYPED, check_dtype),
+    Spec("contiguous", (*_LAYERS, "losses", "transforms"), check_contiguous),
+    Spec("options", _EVERY, check_options),
+    Spec("state", _TRAINED, check_resharded),
+    Spec("state", ("schedules",), check_schedule_state),
+    Spec("state", ("callbacks",), check_callback_state),
+    Spec("shape", (*_ROWS, "initializers", "datasets"), check_shape),
+    Spec("inference", (*_LAYERS, "losses", "metrics"), check_inference),
+    Spec("no_mpi", _EVERY, check_no_mpi),
+    Spec("finite", tuple(kind for kind in _EVERY if kind != "callbacks"), check_finite),
+    Spec("scratch", (*_ROWS, "optimizers"), check_scratch),
+)
+
+ADVICE = ("scratch",)
+"""Ids of checks that cost speed, not correctness: a part that fails them is right all the same."""
+
+ON_RANKS = {"split": check_split, "same_bits": check_same_bits_on_ranks}
+"""The checks that can run on the ranks of a real job."""
+
+IDS = tuple(dict.fromkeys(spec.id for spec in SPECS))
+
+
+def specs_of(kind: str) -> list[Spec]:
+    """Returns the checks of a kind."""
+    return [spec for spec in SPECS if kind in spec.kinds]
+
+
+def summary(function: Callable[..., Any]) -> str:
+    """Returns the first sentence of what a check says of itself."""
+    return (function.__doc__ or "").strip().splitlines()[0]

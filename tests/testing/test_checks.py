@@ -1,0 +1,41 @@
+"""Every check can fail: a part that is wrong in one way is caught by the check for it, and by no other."""
+
+from __future__ import annotations
+
+import pytest
+
+from dtrain.testing import IDS, checks
+from tests.testing.broken import BROKEN, RIGHT
+from tests.testing.broken_import import ImportsMpi
+
+
+def failures(kind, part, **options):
+    """The ids of the checks that fail, with what they say."""
+    advice = options.pop("advice", False)
+    found = {}
+    for name, check in checks(kind, part, advice=advice, **options):
+        failure = check.failure()
+        if failure is not None:
+            found[name] = str(failure)
+    return found
+
+
+@pytest.mark.parametrize(("kind", "part"), RIGHT, ids=lambda value: getattr(value, "__name__", value))
+def test_nothing_is_wrong_with_a_right_part(kind, part):
+    assert failures(kind, part, advice=True) == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "part", "ids"), [pytest.param(*row, id=f"{row[0]}.{row[1].__name__}") for row in BROKEN]
+)
+def test_a_broken_part_is_caught_by_its_check_alone(kind, part, ids):
+    found = failures(kind, part, advice="scratch" in ids)
+    assert set(found) == ids, "\n".join(found.values())
+
+
+def test_an_import_of_mpi_in_the_module_is_caught():
+    assert set(failures("activations", ImportsMpi)) == {"no_mpi"}
+
+
+def test_every_check_has_a_broken_part():
+    assert {name for _, _, ids in BROKEN for name in ids} == set(IDS)

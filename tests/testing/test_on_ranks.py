@@ -1,0 +1,38 @@
+"""Under mpirun: every registered part gives on the ranks of a real job what it gives on one.
+
+Run by tests/test_mpirun.py on three ranks.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from dtrain.testing import Failure, checks
+from tests.testing.broken import BareMean
+from tests.testing.test_registered import REGISTRY, TABLE
+
+pytestmark = pytest.mark.mpi(min_size=3)
+
+
+@pytest.fixture(scope="module")
+def communicator():
+    from dtrain.communicator import MpiCommunicator
+
+    made = MpiCommunicator()
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("kind", sorted({kind for kind, _ in TABLE}))
+def test_every_part_is_the_same_on_these_ranks(kind, communicator):
+    for name in [name for other, name in TABLE if other == kind]:
+        for _, check in checks(kind, name, registry=REGISTRY, communicator=communicator):
+            check()
+
+
+def test_all_ranks_hear_of_a_failure(communicator):
+    found = dict(checks("layers", BareMean, communicator=communicator))
+    assert set(found) == {"split", "same_bits"}
+    for check in found.values():
+        with pytest.raises(Failure, match=r"context\.sum"):
+            check()
