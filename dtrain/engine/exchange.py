@@ -187,7 +187,8 @@ def _own(communicator: Communicator, count: int, dtype: Any) -> Array:
 
 def is_finite(flat: Array) -> bool:
     """Tells whether all elements are finite; one pass unless their squares overflow."""
-    return bool(np.isfinite(np.dot(flat, flat)) or np.isfinite(flat).all())
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(flat.dot(flat)) or np.isfinite(flat).all())
 
 
 def make_exchange(

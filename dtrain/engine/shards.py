@@ -61,6 +61,11 @@ class Layout:
         self.sizes = [s.stop - s.start for s in self.slices]
 
     @cached_property
+    def shards(self) -> int:
+        """How many shards this rank has."""
+        return len(self.slices)
+
+    @cached_property
     def groups(self) -> list[tuple[int, int, int, int]]:
         """Runs of shards of one size, at most two: (first local shard, shards, first row, rows a shard)."""
         groups: list[tuple[int, int, int, int]] = []

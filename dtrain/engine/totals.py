@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .tree import Node, cover, fold_nodes, fold_range
+from .tree import Node, Step, cover, fold_nodes, fold_range
 
 if TYPE_CHECKING:
     from dtrain.communicator.protocol import Communicator
@@ -28,12 +28,12 @@ class Totals:
         self._sent = [node[0] - first for node in covers[communicator.rank]]
         self._width = max(map(len, covers))
         self._fold_all, self._root = _fold_covers(covers, self._width, leaves)
-        self._buffers: dict[tuple[tuple[int, ...], Any], tuple[Array, Array]] = {}
+        self._buffers: dict[tuple[tuple[int, ...], Any], _Buffers] = {}
 
     def add(self, partials: Array) -> Array:
-        """Returns the total of every leaf's row: partials (local leaves, …) → (…), to be read before the next call.
+        """Returns the total of every leaf's row: partials (local leaves, …) → (…).
 
-        `partials` is overwritten.
+        `partials` is overwritten, and the total may lie in it; nothing else holds it.
         """
         return self._join(partials, np.add)
 
@@ -43,35 +43,49 @@ class Totals:
 
     def _join(self, partials: Array, join: np.ufunc) -> Array:
         for a, b in self._fold_local:
-            join(partials[a], partials[b], out=partials[a])
+            rows = partials[a]
+            join(rows, partials[b], out=rows)
         if self._communicator.size == 1:
-            return partials[0]
-        send, receive, every = self._buffers_of(partials.shape[1:], partials.dtype)
-        for i, row in enumerate(self._sent):
-            send[i] = partials[row]
-        self._communicator.allgather(send, receive)
-        for i, j in self._fold_all:
-            join(every[i], every[j], out=every[i])
-        return every[self._root]
-
-    def _buffers_of(self, shape: tuple[int, ...], dtype: Any) -> tuple[Array, Array, Array]:
-        buffers = self._buffers.get((shape, dtype))
+            return partials[0]  # type: ignore[no-any-return]
+        key = partials.shape[1:], partials.dtype
+        buffers = self._buffers.get(key)
         if buffers is None:
-            send = np.zeros((self._width, *shape), dtype)
-            receive = np.zeros((self._communicator.size, self._width, *shape), dtype)
-            buffers = send, receive, receive.reshape(-1, *shape)
-            self._buffers[shape, dtype] = buffers
-        return buffers
+            buffers = self._buffers[key] = self._make(*key)
+        send = buffers.send
+        if self._width == 1 and self._sent:
+            (row,) = self._sent
+            send = partials[row : row + 1]
+        else:
+            for i, row in enumerate(self._sent):
+                send[i] = partials[row]
+        self._communicator.allgather(send, buffers.receive)
+        for a, b in buffers.folds:
+            join(a, b, out=a)
+        return buffers.root.copy()
+
+    def _make(self, shape: tuple[int, ...], dtype: Any) -> _Buffers:
+        send = np.zeros((self._width, *shape), dtype)
+        receive = np.zeros((self._communicator.size, self._width, *shape), dtype)
+        every = receive.reshape(receive.shape[0] * self._width, *shape)
+        return _Buffers(send, receive, [(every[a], every[b]) for a, b in self._fold_all], every[self._root, ...])
 
 
-def _fold_covers(
-    covers: list[list[Node]], width: int, leaves: int
-) -> tuple[list[tuple[slice, slice]] | list[tuple[int, int]], int]:
+class _Buffers(NamedTuple):
+    """The arrays of one exchange, and the additions (a += b) that follow it."""
+
+    send: Array
+    receive: Array
+    folds: list[tuple[Array, Array]]
+    root: Array
+
+
+def _fold_covers(covers: list[list[Node]], width: int, leaves: int) -> tuple[list[Step], int]:
     """Returns the additions over all ranks' rows, `width` a rank, and the row of the root."""
     row = {node: rank * width + i for rank, nodes in enumerate(covers) for i, node in enumerate(nodes)}
-    if _is_level(list(row), leaves) and width == 1:
+    if width == 1 and len(row) == len(covers) and _is_level(list(row), leaves):
         return fold_range(0, len(covers), len(covers)), 0
-    return fold_nodes(row, leaves)
+    additions, root = fold_nodes(row, leaves)
+    return [(slice(a, a + 1), slice(b, b + 1)) for a, b in additions], root
 
 
 def _is_level(nodes: list[Node], leaves: int) -> bool:

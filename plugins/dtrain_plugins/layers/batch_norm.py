@@ -4,6 +4,8 @@ import numpy as np
 
 from dtrain import Array, Backward, Context, Layer, Maker, Shape
 
+_ONE = np.array(1.0)
+
 
 class BatchNorm(Layer):
     """Batch normalization over the global batch, on all ranks: y = γ·x̂ + β, x̂ = (x − μ)/√(σ² + ε).
@@ -31,6 +33,8 @@ class BatchNorm(Layer):
             raise ValueError(f"epsilon must be positive, got {epsilon}")
         self.momentum, self.epsilon = momentum, epsilon
         self.has_scale, self.has_offset = scale, offset
+        # NumPy takes arrays without a dimension faster than Python's numbers.
+        self._epsilon, self._momentum, self._keep = np.array(epsilon), np.array(momentum), np.array(1 - momentum)
 
     def build(self, shape: Shape, make: Maker) -> Shape:
         if not shape:
@@ -47,25 +51,23 @@ class BatchNorm(Layer):
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         if context.training:
-            count, mean, variance = context.moments(x, axes=self.axes)
+            count, mean, variance = context.moments(x, self.axes)
             self._observe(count, mean, variance, context)
         else:
             count, mean, variance = 0, self.mean.value, self.variance.value
         dtype = x.dtype
-        inverse = np.add(variance, self.epsilon)
+        inverse = np.add(variance, self._epsilon)
         np.sqrt(inverse, inverse)
-        np.divide(1, inverse, inverse)
+        np.divide(_ONE, inverse, inverse)
         centre = mean.astype(dtype)
-        rest = mean - centre  # what rounding to x's dtype lost: it matters where mean ≫ standard deviation
-        scale = inverse.astype(dtype)
-        if self.has_scale:
-            scale *= self.gamma.value
-        offset = rest.astype(dtype)
-        offset *= scale
-        offset = np.subtract(self.beta.value if self.has_offset else 0, offset, offset)
+        rest = np.subtract(mean, centre)  # what rounding to x's dtype lost: it matters where mean ≫ deviation
+        wide = np.multiply(inverse, self.gamma.value) if self.has_scale else inverse
+        scale = wide.astype(dtype)
+        offset = np.multiply(rest, wide)
+        offset = np.subtract(self.beta.value if self.has_offset else 0, offset, offset).astype(dtype)
         xc = np.subtract(x, centre, context.empty(x.shape, dtype))
         y = np.multiply(xc, scale, context.empty(x.shape, dtype))
-        y += offset
+        np.add(y, offset, y)
 
         def backward(dy: Array) -> Array:
             dx = np.multiply(dy, scale, context.empty(x.shape, dtype))
@@ -73,28 +75,31 @@ class BatchNorm(Layer):
                 return dx
             product = np.multiply(dy, xc, context.empty(x.shape, dtype))
             sum_dy, sum_dy_xc = context.sum(dy, product, axes=self.axes)
-            sum_dy_x_hat = rest * sum_dy  # float64 from here on
+            sum_dy_x_hat = np.multiply(rest, sum_dy)  # float64 from here on; x̂ = (xc − rest)·inverse
             np.subtract(sum_dy_xc, sum_dy_x_hat, sum_dy_x_hat)
-            sum_dy_x_hat *= inverse
+            np.multiply(sum_dy_x_hat, inverse, sum_dy_x_hat)
             if self.has_scale:
                 context.gradient_total(self.gamma, sum_dy_x_hat)
             if self.has_offset:
                 context.gradient_total(self.beta, sum_dy)
-            # dx = scale·(dy − Σdy/n − x̂·Σ(dy·x̂)/n), x̂ = (xc − rest)·inverse
-            by_count = scale * (-1 / max(count, 1))
-            sum_dy_x_hat *= inverse
-            sum_dy_x_hat *= by_count
-            rest_part = rest * sum_dy_x_hat
-            constant = np.multiply(sum_dy, by_count)
-            constant -= rest_part.astype(dtype)
-            dx += np.multiply(xc, sum_dy_x_hat.astype(dtype), product)
-            dx += constant
-            return dx
+            # dx = scale·(dy − Σdy/n − x̂·Σ(dy·x̂)/n) = scale·dy + slope·xc + constant
+            by_count = np.divide(wide, self._minus(count))
+            slope = np.multiply(sum_dy_x_hat, inverse, sum_dy_x_hat)
+            np.multiply(slope, by_count, slope)
+            constant = np.multiply(by_count, sum_dy, by_count)
+            np.subtract(constant, np.multiply(slope, rest), constant)
+            np.add(dx, np.multiply(xc, slope.astype(dtype), product), dx)
+            return np.add(dx, constant.astype(dtype), dx)
 
         return y, backward
 
+    def _minus(self, count: int) -> Array:
+        return np.array(-float(max(count, 1)))
+
     def _observe(self, count: int, mean: Array, variance: Array, context: Context) -> None:
+        """Moves the running statistics towards those of this batch."""
         if count:
-            m, n = self.momentum, count / max(count - 1, 1)
-            context.update(self.mean, self.mean.value * (1 - m) + mean.real * m)
-            context.update(self.variance, self.variance.value * (1 - m) + variance.real * (m * n))
+            fresh = np.array(self.momentum * count / max(count - 1, 1))
+            for state, value, weight in ((self.mean, mean, self._momentum), (self.variance, variance, fresh)):
+                new = np.multiply(state.value, self._keep)
+                context.update(state, np.add(new, np.multiply(value.real, weight), new))
