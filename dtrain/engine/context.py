@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .shards import Layout
     from .totals import Totals
 
+_ZERO = np.zeros(())
+
 
 class Context:
     """What a forward and its backward may ask of the engine. One for a network; rows change from step to step.
@@ -38,7 +40,6 @@ class Context:
         self.place = 0
         self._totals = totals
         self._streams = streams
-        self._gradients = gradients
         self._scratch = Scratch()
         self._draws: dict[str, int] = {}
         self._ones: dict[tuple[int, str], Array] = {}
@@ -48,7 +49,8 @@ class Context:
         self._numbers: dict[tuple[int, str], Array] = {}
         self.empty = self._scratch.empty
         if gradients is not None:
-            self.gradient = gradients.add  # type: ignore[method-assign]  # one call less, forty times a step
+            self.gradient = gradients.add  # type: ignore[method-assign]  # one call less
+            self.gradient_total = gradients.add_total  # type: ignore[method-assign]
 
     def begin(self, layout: Layout, *, training: bool, step: int, epoch: int, place: int) -> None:
         """Starts a pass over these rows. place: where the global batch starts in its epoch, in samples."""
@@ -109,27 +111,36 @@ class Context:
                 raise ValueError(f"moments: axes must be (1, …, k), next to the rows; got {axes}")
             per_row, shape = prod(x.shape[1 : 1 + len(axes)]), x.shape[1 + len(axes) :]
             flat = x.reshape(x.shape[0] * per_row, prod(shape))
-        layout = self.layout
         wide, narrow = WIDE[x.dtype.char]
-        partials = np.empty((layout.shards, 2, flat.shape[1]), wide)
-        d = self.empty(flat.shape, x.dtype)
+        count = self.layout.rows * per_row
+        both = self._totals.add(self._moment_sums(flat, per_row, wide))
+        np.divide(both, self._number(max(count, 1), wide), both)  # 1/count would be rounded once more
+        mean, variance = both[0], both[1]
+        np.subtract(variance, np.multiply(mean, mean), variance)
+        if narrow != "D":
+            np.maximum(variance, _ZERO, out=variance)
+        if wide != narrow:
+            mean, variance = mean.astype(narrow), variance.astype(narrow)
+        if len(shape) == 1:
+            return count, mean, variance
+        return count, mean.reshape(shape), variance.reshape(shape)
+
+    def _moment_sums(self, x: Array, per_row: int, wide: str) -> Array:
+        """Returns Σx and Σx² of each local shard: (rows·per_row, width) → (shards, 2, width)."""
+        layout = self.layout
+        d = self.empty(x.shape, x.dtype)
+        partials = np.empty((layout.shards, 2, x.shape[1]), wide)
+        if layout.ones:
+            self._shard_moments(x, 1, x.shape[0])(x, d, partials)
+            return partials
         for first, shards, row, size in layout.groups:
             to = partials[first : first + shards]
             if size:
                 rows = slice(row * per_row, (row + shards * size) * per_row)
-                self._shard_moments(flat[rows], shards, size * per_row)(flat[rows], d[rows], to)
+                self._shard_moments(x, shards, size * per_row)(x[rows], d[rows], to)
             else:
                 to.fill(0)
-        count = layout.rows * per_row
-        both = self._totals.add(partials)
-        np.divide(both, self._number(max(count, 1), wide), both)
-        mean, variance = both
-        variance -= mean * mean
-        if narrow != "D":
-            np.maximum(variance, 0, out=variance)
-        if wide != narrow:
-            mean, variance = mean.astype(narrow), variance.astype(narrow)
-        return (count, mean, variance) if len(shape) == 1 else (count, mean.reshape(shape), variance.reshape(shape))
+        return partials
 
     def _shard_moments(self, x: Array, shards: int, n: int) -> ShardMoments:
         key = shards, n, x.shape[1], x.dtype.char
@@ -139,6 +150,7 @@ class Context:
         return kernel
 
     def _number(self, count: int, dtype: str) -> Array:
+        """Returns a number as an array without a dimension, which NumPy takes faster than Python's."""
         number = self._numbers.get((count, dtype))
         if number is None:
             number = self._numbers[count, dtype] = np.array(count, dtype)
@@ -153,6 +165,10 @@ class Context:
     def shard_sums(self, array: Array, out: Array) -> None:
         """Writes the sums over each local shard's rows: (rows, …) → out (local shards, width). No exchange."""
         dtype = array.dtype
+        ones = self.layout.ones.get(dtype.char)
+        if ones is not None and array.ndim == 2 and out.dtype == dtype:
+            ones.dot(array, out[0])
+            return
         flat = array if array.ndim == 2 else array.reshape(array.shape[0], out.shape[1])
         if dtype.char not in WIDE or dtype.char == "e":
             for i, rows in enumerate(self.layout.slices):
@@ -172,7 +188,7 @@ class Context:
                 to[...] = sums
 
     def _pack(self, arrays: tuple[Array, ...]) -> _Pack:
-        key = tuple([(array.shape[1:], array.dtype.char) for array in arrays])
+        key = tuple([(array.shape, array.dtype.char) for array in arrays])
         pack = self._packs.get(key)
         if pack is None:
             pack = self._packs[key] = _Pack(arrays, self.layout.shards)
@@ -213,9 +229,7 @@ class Context:
 
         It counts once. For statistics whose backward needs the same sums: γ and β of a batch norm.
         """
-        if self._gradients is None:
-            raise RuntimeError(f"layer {self.layer!r} asked for a gradient outside of training")
-        self._gradients.add_total(parameter, total)
+        raise RuntimeError(f"layer {self.layer!r} asked for a gradient outside of training")
 
     # ------------------------------------------------------------------ state
 

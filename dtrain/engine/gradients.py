@@ -28,10 +28,12 @@ class Gradients:
         self._first = first
         self._single = last - first == 1
         self._parameters = [p for p in layout.parameters if p.trainable]
+        self._idle = [p for p in layout.parameters if not (p.trainable and p.uses)]
         self._due = sum(p.uses for p in self._parameters)
         self._done = 0
         depth = max((b - a - 1).bit_length() for a, b in self._nodes)
         dtype = nodes[0].dtype
+        self._zero = np.zeros((), dtype)
         widest = max((p.size for p in layout.parameters), default=0)
         self._scratch = [np.empty(widest, dtype) for _ in range(depth)]
         self._views: dict[str, list[Array]] = {}
@@ -66,11 +68,14 @@ class Gradients:
     def add_total(self, parameter: Parameter, total: Array) -> None:
         """Takes in a gradient that is a total over all shards already: it counts as the first shard's."""
         if parameter.trainable and self._is_first(parameter):
-            for i, out in enumerate(parameter._grads):
-                if i == 0 and self._first == 0:
-                    np.add(total, 0.0, out, casting="same_kind")  # −0 becomes 0, as beside other ranks' zeros
-                else:
-                    out.fill(0)
+            first, *others = parameter._grads
+            if self._first == 0:
+                np.copyto(first, total, "same_kind")
+                np.add(first, self._zero, first)  # −0 becomes 0, as beside other ranks' zeros
+            else:
+                first.fill(0)
+            for out in others:
+                out.fill(0)
         elif parameter.trainable:
             shard = iter(range(self._first, self._first + len(self.slices)))
             self._add_use(parameter, lambda rows, out: np.multiply(total, next(shard) == 0, out))
@@ -114,6 +119,9 @@ class Gradients:
         for parameter in self._parameters if self._leaves else ():
             if parameter.name in self._leaves and parameter._stamp == self._step:
                 self._fold_leaves(parameter)
+        for parameter in self._idle:  # what a regularizer or an optimizer left there must not add up
+            for grad in parameter._grads:
+                grad.fill(0)
         if self._done != self._due:
             for parameter in self._parameters:
                 if parameter._stamp != self._step:

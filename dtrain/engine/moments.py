@@ -26,10 +26,9 @@ class ShardMoments:
 
     def __init__(self, shards: int, n: int, width: int, dtype: np.dtype[Any]) -> None:
         self._parts = np.empty((3, shards, width), dtype)
-        self._block: tuple[int, ...] = (shards, n, width)
+        self._block = (shards, n, width) if shards > 1 else None
         weights, ones = np.full(n, 1 / n, dtype), np.ones(n, dtype)
         if shards == 1:
-            self._block = (n, width)
             self._centre, self._first, self._second = self._parts[:, 0]
             self._mean, self._sum = weights.dot, ones.dot
             self._from_rows = self._centre
@@ -43,7 +42,8 @@ class ShardMoments:
 
     def __call__(self, x: Array, d: Array, out: Array) -> None:
         """x, and scratch d: (shards·n, width) → out (shards, 2, width), wide."""
-        x, d = x.reshape(self._block), d.reshape(self._block)
+        if self._block is not None:
+            x, d = x.reshape(self._block), d.reshape(self._block)
         self._mean(x, self._centre)
         np.subtract(x, self._from_rows, d)
         self._sum(d, self._first)

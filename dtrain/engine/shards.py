@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
 
 from dtrain.errors import ConfigError
+
+if TYPE_CHECKING:
+    from dtrain.types import Array
 
 
 def resolve_shards(shards: int | Literal["auto", "ranks"], ranks: int) -> int:
@@ -64,6 +69,11 @@ class Layout:
     def shards(self) -> int:
         """How many shards this rank has."""
         return len(self.slices)
+
+    @cached_property
+    def ones(self) -> dict[str, Array]:
+        """Where all rows are one shard: dtype character → a one a row, whose product with them is their sum."""
+        return {char: np.ones(self.local, char) for char in "fdFD"} if self.shards == 1 and self.local else {}
 
     @cached_property
     def groups(self) -> list[tuple[int, int, int, int]]:

@@ -27,6 +27,8 @@ class Totals:
         self._fold_local = fold_range(first, last, leaves)
         self._sent = [node[0] - first for node in covers[communicator.rank]]
         self._width = max(map(len, covers))
+        only = self._sent[0] if self._width == 1 and self._sent else None
+        self._only = None if only is None else slice(only, only + 1)
         self._fold_all, self._root = _fold_covers(covers, self._width, leaves)
         self._buffers: dict[tuple[tuple[int, ...], Any], _Buffers] = {}
 
@@ -51,11 +53,10 @@ class Totals:
         buffers = self._buffers.get(key)
         if buffers is None:
             buffers = self._buffers[key] = self._make(*key)
-        send = buffers.send
-        if self._width == 1 and self._sent:
-            (row,) = self._sent
-            send = partials[row : row + 1]
+        if self._only is not None:
+            send = partials[self._only]
         else:
+            send = buffers.send
             for i, row in enumerate(self._sent):
                 send[i] = partials[row]
         self._communicator.allgather(send, buffers.receive)
