@@ -179,12 +179,12 @@ class Context:
             if size == 0:
                 to.fill(0)
                 continue
-            rows, ones = flat[row : row + shards * size], self._ones_of(size, dtype)
+            block, weights = flat[row : row + shards * size], self._ones_of(size, dtype)
             if to.dtype == dtype:
-                column_sums(ones, rows, shards, to)
+                column_sums(weights, block, shards, to)
             else:
                 sums = np.empty(to.shape, dtype)
-                column_sums(ones, rows, shards, sums)
+                column_sums(weights, block, shards, sums)
                 to[...] = sums
 
     def _pack(self, arrays: tuple[Array, ...]) -> _Pack:
@@ -202,7 +202,7 @@ class Context:
         x: (rows, …, n). w: (n, m). Returns (rows, …, m), scratch of the context.
         """
         layout = self.layout
-        if layout.shards == 1 and x.ndim == 2 and x.shape[0] > 1:
+        if layout.shards == 1 and x.ndim == 2 and min(x.shape) > 1:  # else dot's bits are not matmul's
             return x.dot(w, self.empty((x.shape[0], w.shape[1]), x.dtype))
         out = self.empty((*x.shape[:-1], w.shape[1]), np.result_type(x, w))
         per_row = prod(x.shape[1:-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -59,17 +60,19 @@ class SharedExchange:
         own = slice(first * layout.block, last * layout.block)
         local = [array[own] for array in every]
         fold, root = _fold_here(covers, shards, [r == me for r, _ in rows])
-        self._fold = [(local[a], local[b], local[to]) for a, b, to in fold]
         self._total = local[root]
+        pieces = [slice(start, start + CHUNK) for start in range(0, len(self._total), CHUNK)]
+        self._pieces = [
+            ([(local[a][piece], local[b][piece], local[to][piece]) for a, b, to in fold], self._total[piece])
+            for piece in pieces
+        ]
 
     def reduce(self, scale: float) -> tuple[Array, bool]:
-        total = self._total
-        for start in range(0, len(total), CHUNK):
-            piece = slice(start, start + CHUNK)
-            for a, b, to in self._fold:
-                np.add(a[piece], b[piece], out=to[piece])
-            np.multiply(total[piece], scale, out=total[piece])
-        return total, is_finite(total)
+        for fold, total in self._pieces:
+            for a, b, to in fold:
+                np.add(a, b, to)
+            np.multiply(total, scale, total)
+        return self._total, is_finite(self._total)
 
     def publish(self) -> None:
         self._communicator.barrier()
@@ -156,7 +159,8 @@ class MessageExchange:
             for step in joins:
                 for to, part in step.copies:
                     np.copyto(to, part)
-                np.add(*step.operands, out=step.out)
+                left, right = step.operands
+                np.add(left, right, step.out)
         np.multiply(self._total, scale, out=self._total)
         return self._total, is_finite(self._total)
 
@@ -188,7 +192,7 @@ def _own(communicator: Communicator, count: int, dtype: Any) -> Array:
 def is_finite(flat: Array) -> bool:
     """Tells whether all elements are finite; one pass unless their squares overflow."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(flat.dot(flat)) or np.isfinite(flat).all())
+        return isfinite(abs(flat.dot(flat))) or bool(np.isfinite(flat).all())
 
 
 def make_exchange(

@@ -135,7 +135,7 @@ class Network:
             for node in self.nodes:
                 context.layer = node.name
                 source = node.source
-                taken = tuple([outputs[i] for i in node.inputs]) if source is None else outputs[source]
+                taken: Any = tuple([outputs[i] for i in node.inputs]) if source is None else outputs[source]
                 y, backward = node.layer.forward(taken, context)
                 if watch is not None:
                     watch(node.name, "forward", y)

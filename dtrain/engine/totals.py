@@ -44,9 +44,9 @@ class Totals:
         return self._join(partials, np.maximum)
 
     def _join(self, partials: Array, join: np.ufunc) -> Array:
-        for a, b in self._fold_local:
-            rows = partials[a]
-            join(rows, partials[b], out=rows)
+        for to, more in self._fold_local:
+            rows = partials[to]
+            join(rows, partials[more], out=rows)
         if self._communicator.size == 1:
             return partials[0]  # type: ignore[no-any-return]
         key = partials.shape[1:], partials.dtype
@@ -98,4 +98,5 @@ def _is_level(nodes: list[Node], leaves: int) -> bool:
 def square_sums(flat: Array, block: int) -> Array:
     """Returns Σ x² of each block of a flat array, float64, shape (len(flat) / block,)."""
     rows = flat.reshape(-1, block)
-    return np.einsum("ij,ij->i", rows, rows).astype(np.float64)
+    sums: Array = np.einsum("ij,ij->i", rows, rows).astype(np.float64)
+    return sums

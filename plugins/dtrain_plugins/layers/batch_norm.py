@@ -75,7 +75,7 @@ class BatchNorm(Layer):
         np.add(y, offset, y)
 
         def backward(dy: Array) -> Array:
-            dx = np.multiply(dy, scale, context.empty(x.shape, dtype))
+            dx: Array = np.multiply(dy, scale, context.empty(x.shape, dtype))
             if not count and not context.training:  # inference: μ and σ² are constants
                 return dx
             product = np.multiply(dy, xc, context.empty(x.shape, dtype))
@@ -94,7 +94,8 @@ class BatchNorm(Layer):
             constant = np.multiply(by_count, sum_dy, by_count)
             np.subtract(constant, np.multiply(slope, rest), constant)
             np.add(dx, np.multiply(xc, slope, product), dx)
-            return np.add(dx, constant, dx)
+            np.add(dx, constant, dx)
+            return dx
 
         return y, backward
 

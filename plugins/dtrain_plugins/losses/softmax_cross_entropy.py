@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 
 import numpy as np
 
@@ -40,16 +41,16 @@ class SoftmaxCrossEntropy(Loss):
         start, ones, one = self._constants_of(logits)
         top = logits.take(logits.real.argmax(1) + start)
         shifted = np.subtract(logits, top[:, None], context.empty(logits.shape, y.dtype))
-        at = target.reshape(-1) + start
+        at = target.reshape(-1).astype(np.intp, copy=False) + start
         chosen = shifted.take(at)
         p = np.exp(shifted, shifted)
         total = np.vecdot(ones, p)  # row by row; p.dot(ones) takes several rows at once, in other bits
         values = np.log(total) - chosen
         if target.ndim > 1:
-            values = values.reshape(len(y), -1).sum(axis=1)
+            values = values.reshape(len(y), prod(target.shape[1:])).sum(axis=1)
 
         def backward() -> Array:
-            dy = np.divide(p, total[:, None], p)
+            dy: Array = np.divide(p, total[:, None], p)
             dy.reshape(-1)[at] -= one
             return dy.reshape(y.shape)
 

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+from math import prod
+
+import numpy as np
+
 from dtrain import Array, Context, Metric
 
 
@@ -11,6 +15,6 @@ class Accuracy(Metric):
     """
 
     def forward(self, y: Array, target: Array, context: Context) -> Array:
-        classes = y.argmax(axis=-1) if y.shape[-1] > 1 else (y[..., 0] > 0)
-        hits: Array = classes.reshape(target.shape) == target
-        return hits if hits.ndim == 1 else hits.reshape(len(hits), -1).mean(axis=1)
+        classes = y.argmax(-1) if y.shape[-1] > 1 else (y[..., 0] > 0)
+        hits = np.equal(classes if classes.shape == target.shape else classes.reshape(target.shape), target)
+        return hits if hits.ndim == 1 else hits.reshape(len(hits), prod(hits.shape[1:])).mean(axis=1)
