@@ -47,7 +47,7 @@ _HOME = {
     "train": "dtrain.api",
 }
 
-__all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604
+__all__ = ["__version__", *sorted(_HOME)]
 
 if TYPE_CHECKING:
     from dtrain.api import train as train

@@ -48,7 +48,9 @@ def _train(command: argparse.ArgumentParser) -> None:
     command.description = "Trains a config; under `mpirun -n N` this process is one of N ranks."
     _config(command)
     again = command.add_mutually_exclusive_group()
-    again.add_argument("--resume", action="store_true", help="go on with the run in --out, on any number of ranks")
+    again.add_argument(
+        "--resume", action="store_true", help="go on with the run in --out, on any number of ranks"
+    )
     again.add_argument("--overwrite", action="store_true", help="replace the run in --out")
 
 

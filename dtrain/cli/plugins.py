@@ -21,7 +21,10 @@ def plugins(options: argparse.Namespace) -> int:
 
 def _columns(table: Sequence[Entry]) -> str:
     head = ("KIND", "NAME", "PLUGIN", "DISTRIBUTION", "VERSION", "REPLACES")
-    rows = [head, *((*map(_text, (e.kind, e.name, e.plugin, e.distribution, e.version, e.replaces)),) for e in table)]
+    rows = [
+        head,
+        *((*map(_text, (e.kind, e.name, e.plugin, e.distribution, e.version, e.replaces)),) for e in table),
+    ]
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
     return "\n".join(line.rstrip() for line in lines)

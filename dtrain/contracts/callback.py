@@ -9,22 +9,37 @@ from typing import Any, ClassVar, Protocol
 class Run(Protocol):
     """What a callback may read and decide. All figures are totals over all ranks, so that decisions agree."""
 
-    epoch: int
-    """Epochs done."""
-    step: int
-    """Updates done."""
-    steps: int
-    """Updates that the config asks for."""
-    train: Mapping[str, float]
-    """The training figures of the last epoch."""
-    validation: Mapping[str, float] | None
-    """The held-out figures of the last epoch."""
-    measures: tuple[str, ...]
-    """What is measured: "loss" and the names of the metrics."""
-    held_out: bool
-    """Whether there are validation samples."""
-    options: dict[str, Any]
-    """The optimizer's options as of now; read-only."""
+    @property
+    def epoch(self) -> int:
+        """Epochs done."""
+
+    @property
+    def step(self) -> int:
+        """Updates done."""
+
+    @property
+    def steps(self) -> int:
+        """Updates that the config asks for."""
+
+    @property
+    def train(self) -> Mapping[str, float]:
+        """The training figures of the last epoch."""
+
+    @property
+    def validation(self) -> Mapping[str, float] | None:
+        """The held-out figures of the last epoch; None before the first, and where nothing is held out."""
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """What is measured: "loss" and the names of the metrics."""
+
+    @property
+    def held_out(self) -> bool:
+        """Whether there are validation samples."""
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The optimizer's options as of now."""
 
     def stop(self, reason: str) -> None:
         """Ends the run after this moment; the reason is printed and kept in the summary."""

@@ -25,5 +25,9 @@ def hold_out(dataset: Dataset, fraction: float, seed: int) -> tuple[Rows, Rows |
         )
     if not count:
         return dataset.train, None
+    if count >= len(dataset.train):
+        raise ConfigError(
+            f"[data] validation: {fraction} of {len(dataset.train)} samples leaves none to train on; hold out fewer"
+        )
     order = Stream(seed, "hold out").permutation(len(dataset.train))
     return Subset(dataset.train, np.sort(order[count:])), Subset(dataset.train, np.sort(order[:count]))

@@ -32,7 +32,7 @@ class Gradients:
         self._first = first
         self._parameters = [p for p in layout.parameters if p.trainable]
         self._idle = [p for p in layout.parameters if not (p.trainable and p.uses)]
-        self._due = sum(p.uses for p in self._parameters)
+        self._due = sum(p.uses > 0 for p in self._parameters)
         self._done = 0
         depth = max((b - a - 1).bit_length() for a, b in nodes_of)
         dtype = nodes[0].dtype
@@ -103,7 +103,7 @@ class Gradients:
         leaves = self._leaves[parameter.name]
         fresh = parameter._stamp != self._step
         parameter._stamp = self._step
-        self._done += 1
+        self._done += fresh
         for i, rows in enumerate(self.slices):
             if fresh:
                 of(rows, leaves[i])

@@ -48,7 +48,7 @@ class Totals:
             rows = partials[to]
             join(rows, partials[more], out=rows)
         if self._communicator.size == 1:
-            return partials[0]  # type: ignore[no-any-return]
+            return partials[0]
         key = partials.shape[1:], partials.dtype
         buffers = self._buffers.get(key)
         if buffers is None:
@@ -68,7 +68,8 @@ class Totals:
         send = np.zeros((self._width, *shape), dtype)
         receive = np.zeros((self._communicator.size, self._width, *shape), dtype)
         every = receive.reshape(receive.shape[0] * self._width, *shape)
-        return _Buffers(send, receive, [(every[a], every[b]) for a, b in self._fold_all], every[self._root, ...])
+        folds = [(every[a], every[b]) for a, b in self._fold_all]
+        return _Buffers(send, receive, folds, every[self._root, ...])
 
 
 class _Buffers(NamedTuple):

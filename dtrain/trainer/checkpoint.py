@@ -64,17 +64,21 @@ def read(path: Path) -> Checkpoint:
     try:
         with safe_open(path, "np") as file:
             metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118: no mapping
+            arrays = {name: file.get_tensor(name) for name in file.offset_keys()}
         cursor_text = metadata["dtrain"]
         cursor = json.loads(cursor_text)
     except (OSError, SafetensorError, KeyError, ValueError, TypeError, MemoryError) as error:
-        raise CheckpointError(f"{path}: expected a checkpoint, got a damaged file ({_line(error)})") from error
+        raise CheckpointError(
+            f"{path}: expected a checkpoint, got a damaged file ({_line(error)})"
+        ) from error
     if _digest(arrays, cursor_text) != metadata.get("sha256"):
         raise CheckpointError(f"{path}: expected a checkpoint, got a damaged file (its checksum differs)")
     if cursor.get("format") != FORMAT:
         raise CheckpointError(f"{path}: expected format {FORMAT}, got {cursor.get('format')!r}")
     if path.name not in (BEST, name_of(cursor["step"])):
-        raise CheckpointError(f"{path}: expected the checkpoint of that step, got that of step {cursor['step']}")
+        raise CheckpointError(
+            f"{path}: expected the checkpoint of that step, got that of step {cursor['step']}"
+        )
     return Checkpoint(arrays, cursor)
 
 

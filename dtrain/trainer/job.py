@@ -68,7 +68,9 @@ def agree(communicator: Communicator, what: Callable[[], T]) -> T:
     messages = communicator.share(None if error is None else str(error))
     for rank, message in enumerate(messages):
         if message is not None:
-            raise on_all_ranks(error if error is not None and rank == communicator.rank else UserError(message))
+            raise on_all_ranks(
+                error if error is not None and rank == communicator.rank else UserError(message)
+            )
     return result  # type: ignore[return-value]
 
 
@@ -153,7 +155,8 @@ def _check_data(job: Job) -> None:
             raise DataError(f"{job.config.data.where}: there are no {name} samples")
         if rows.shape != job.train.shape:
             raise DataError(
-                f"{job.config.data.where}: a validation sample has shape {rows.shape}, a training sample {job.train.shape}"
+                f"{job.config.data.where}: a validation sample has shape {rows.shape}, "
+                f"a training sample {job.train.shape}"
             )
         for start in range(0, len(rows) if rows.whole else 1, 65536):
             _, y = rows.rows(np.arange(start, min(start + 65536, len(rows)) if rows.whole else 1))

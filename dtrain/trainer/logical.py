@@ -54,7 +54,7 @@ def snapshot_of(replica: Replica, arrays: Mapping[str, Array], where: Path, pref
 
 def slot_arrays(replica: Replica, update: Update) -> dict[str, Array]:
     """Returns the optimizer's slots by logical name: slot/<slot>/<parameter>. A collective."""
-    arrays = {}
+    arrays: dict[str, Array] = {}
     for slot, own in update.slots.items():
         flat = replica.gather(own)
         arrays |= {f"slot/{slot}/{p.name}": replica.layout.view(flat, p) for p in replica.network.parameters}

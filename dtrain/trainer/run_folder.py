@@ -40,7 +40,9 @@ def check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"--out {folder}: expected a folder, got a file")
     if holds_run(folder) and not (resume or overwrite):
-        raise ConfigError(f"--out {folder}: there is a run in it; --resume goes on with it, --overwrite replaces it")
+        raise ConfigError(
+            f"--out {folder}: there is a run in it; --resume goes on with it, --overwrite replaces it"
+        )
     existing = folder
     while not existing.exists():
         existing = existing.parent

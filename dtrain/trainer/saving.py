@@ -47,7 +47,9 @@ class Saving:
     def due_by_steps(self) -> bool:
         """Tells whether the number of updates asks for a checkpoint."""
         every = self._config.steps
-        return every is not None and self._trainer.step % every == 0 and self._saved_step != self._trainer.step
+        return (
+            every is not None and self._trainer.step % every == 0 and self._saved_step != self._trainer.step
+        )
 
     # ------------------------------------------------------------------ out
 
@@ -137,7 +139,9 @@ class Saving:
             callback.load_state(self._callback_state(i, state, arrays, path))
         return snapshot
 
-    def _callback_state(self, i: int, state: Mapping[str, Any], arrays: Mapping[str, Array], path: Path) -> dict[str, Any]:
+    def _callback_state(
+        self, i: int, state: Mapping[str, Any], arrays: Mapping[str, Array], path: Path
+    ) -> dict[str, Any]:
         return {
             key: snapshot_of(self._trainer.replica, arrays, path, f"callback/{i}/{key}/")
             if value == {"snapshot": True}

@@ -33,7 +33,7 @@ def train_session(
     resume: bool = False,
     overwrite: bool = False,
     debug: bool = False,
-    prepared: Callable[[Trainer], Any] = lambda trainer: None,
+    prepared: Callable[[Trainer], Any] | None = None,
 ) -> Result:
     """Trains what `load` returns; a collective of all ranks.
 
@@ -50,11 +50,14 @@ def train_session(
         job.network.watch = _name_non_finite
     trainer = Trainer(job, communicator, folder, Progress(communicator.rank == 0), resume)
     agree(communicator, lambda: folder.create(overwrite))
-    prepared(trainer)
+    if prepared is not None:
+        prepared(trainer)
     return trainer.run()
 
 
-def _folder(config: Config, communicator: Communicator, out: Path | None, resume: bool, overwrite: bool) -> RunFolder:
+def _folder(
+    config: Config, communicator: Communicator, out: Path | None, resume: bool, overwrite: bool
+) -> RunFolder:
     """Returns the folder that rank 0 names, checked by it."""
     writes = communicator.rank == 0
     path = Path(communicator.share(str((out or default_folder(config.name)).absolute()))[0])

@@ -44,13 +44,20 @@ class Trainer:
     """
 
     def __init__(
-        self, job: Job, communicator: Communicator, folder: RunFolder, progress: Progress, resume: bool = False
+        self,
+        job: Job,
+        communicator: Communicator,
+        folder: RunFolder,
+        progress: Progress,
+        resume: bool = False,
     ) -> None:
         self.job, self.communicator, self.folder, self.progress = job, communicator, folder, progress
         self.replica = Replica(job.network, communicator, job.shards, job.config.seed)
         self.figures = Figures(job.loss, job.metrics)
         config = job.config.train
-        self.update = Update(self.replica, job.optimizer, _penalties(job), config.clip_norm, config.clip_value)
+        self.update = Update(
+            self.replica, job.optimizer, _penalties(job), config.clip_norm, config.clip_value
+        )
         self.train_step = Step(self.replica, self.figures, self.update, job.transforms)
         self.batches, self.validation_batches = self._batches()
         per_epoch = self.batches.count
@@ -247,8 +254,9 @@ class Trainer:
         watched = (self.validation or self.train)["loss"]
         self.driver.observe(watched)
         done = self.position / self.batches.count
+        epoch = int(done) if done.is_integer() else round(done, 4)
         line = {
-            "epoch": int(done) if done.is_integer() else round(done, 4),
+            "epoch": epoch,
             "step": self.step,
             "lr": self.options.get("lr"),
             "train": self.train,
@@ -261,7 +269,7 @@ class Trainer:
         left = self._seconds_left()
         self.sums, self.samples_this_epoch, self.updates_this_epoch = np.zeros(0), 0, 0
         self._epoch_seconds = 0.0
-        self.progress.epoch(line["epoch"], epochs, self.train, self.validation, rate, left)
+        self.progress.epoch(epoch, epochs, self.train, self.validation, rate, left)
         self._call("after_epoch")
         self.saving.note_best(watched)
 

@@ -8,7 +8,8 @@ from dtrain import Activation, Array, Backward, Context
 class Sigmoid(Activation):
     """y = 1/(1 + e^(−x)), computed as (1 + tanh(x/2))/2, which cannot overflow; dx = dy·y·(1 − y).
 
-    x: (rows, …) → y: the same shape, in [0, 1].
+    x: (rows, …) → y: the same shape, in [0, 1], as precise as numbers near 1 are: of a y near 0 the last
+    digits are rounding.
     """
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from math import inf, isnan
+from math import inf
 from typing import Any, Literal
 
 from dtrain import Callback, ConfigError, Run
@@ -10,11 +10,15 @@ class EarlyStopping(Callback):
     """Stops when a held-out figure has not improved for `patience` epochs, and brings back the best weights.
 
     patience: epochs without improvement that are waited for, ≥ 1. metric: "loss" or one of the run's metrics,
-    on the validation samples. mode: whether less or more is better; "auto": less for "loss", more otherwise.
-    minimum_change: what counts as an improvement, ≥ 0. restore_best: whether the best epoch's parameters and
-    running statistics are brought back at the end. The figures are totals over all ranks: all stop together.
+    on the validation samples. mode: whether less ("min") or more ("max") is better; "auto": less for "loss",
+    more otherwise, so name the mode for a metric that is an error. minimum_change: an improvement is more
+    than this, in units of the metric, ≥ 0; NaN and infinitely bad are none. restore_best: whether the best
+    epoch's parameters and running statistics are brought back at the end, stopped or not. The figures are
+    totals over all ranks: all stop at once.
 
-    Prechelt, "Early stopping, but when?", 1998.
+    Raises ConfigError at the start when nothing is held out, or when the run does not measure `metric`.
+
+    Prechelt, "Early stopping, but when?", 1998: its class UP, with the best epoch kept.
     """
 
     examples = [{"patience": 2}]
@@ -49,20 +53,25 @@ class EarlyStopping(Callback):
     def after_epoch(self, run: Run) -> None:
         assert run.validation is not None, "held-out samples were there at the start"
         value = self.sign * run.validation[self.metric]
-        if value < self.best - self.minimum_change or (self.best == inf and not isnan(value)):
+        if value < self.best - self.minimum_change:  # never of a NaN, nor of an infinite loss
             self.best, self.waited = value, 0
             self.snapshot = run.snapshot() if self.restore_best else None
             return
         self.waited += 1
         if self.waited >= self.patience:
-            run.stop(f"validation {self.metric} has not improved for {self.patience} epochs")
+            epochs = "1 epoch" if self.patience == 1 else f"{self.patience} epochs"
+            run.stop(f"validation {self.metric} has not improved for {epochs}")
 
     def end(self, run: Run) -> None:
         if self.snapshot is not None:
             run.restore(self.snapshot)
 
     def state(self) -> dict[str, Any]:
-        return {"best": None if self.best == inf else self.best, "waited": self.waited, "best_run": self.snapshot}
+        return {
+            "best": None if self.best == inf else self.best,
+            "waited": self.waited,
+            "best_run": self.snapshot,
+        }
 
     def load_state(self, state: dict[str, Any]) -> None:
         self.best = inf if state["best"] is None else state["best"]

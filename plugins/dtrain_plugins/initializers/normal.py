@@ -4,7 +4,7 @@ from dtrain import Array, Initializer, Shape, Stream
 
 
 class Normal(Initializer):
-    """N(mean, std²), not truncated. std: ≥ 0."""
+    """N(mean, std²), not truncated, for any fans. mean: any number. std: ≥ 0; otherwise a ValueError."""
 
     examples = [{}, {"mean": 1.0, "std": 0.5}]
 

@@ -16,8 +16,10 @@ class BatchNorm(Layer):
     all rows of the global batch, and of all places where there are any; in inference they are the running
     statistics, new = (1 − momentum)·old + momentum·batch, whose variance is unbiased (n − 1).
 
-    momentum: weight of the new batch in the running statistics, (0, 1]. epsilon: ε > 0. scale, offset:
-    whether γ (1 at the start) and β (0) are learned; without, they are 1 and 0.
+    momentum: weight of the new batch in the running statistics, (0, 1]; of one row the variance is 0.
+    epsilon: ε > 0. scale, offset: whether γ (d,) (1 at the start, role "scale") and β (d,) (0, role "bias")
+    are learned; without, they are 1 and 0. Raises ValueError for momentum or epsilon out of range, and for
+    samples without a dimension.
 
     Ioffe & Szegedy, "Batch normalization: accelerating deep network training by reducing internal covariate
     shift", 2015; ε inside the root. One exchange forward (counts, sums, squares), one backward (Σdy, Σdy·x̂).

@@ -10,8 +10,11 @@ class Dense(Layer):
 
     x: (rows, n_in) → y: (rows, units). W: (n_in, units). b: (units,), zero at the start.
 
-    units: width of the output, ≥ 1. initializer: of W. bias: whether there is a b; leave it out in front of a
-    batch norm, which takes it away again. activation: f; none means the identity.
+    units: width of the output, ≥ 1. initializer: of W, with fans (n_in, units). bias: whether there is a b;
+    leave it out in front of a batch norm, which takes it away again. activation: f; none means the identity.
+    With dz = dy·f′: dW = xᵀ·dz, db = Σ dz, dx = dz·Wᵀ.
+
+    Raises ValueError for units < 1, and for samples that are no vectors.
     """
 
     examples = [{"units": 3}, {"units": 3, "bias": False, "activation": "tanh"}]
@@ -30,7 +33,9 @@ class Dense(Layer):
 
     def build(self, shape: Shape, make: Maker) -> Shape:
         if len(shape) != 1:
-            raise ValueError(f"dense takes samples of one dimension, got {shape}; put a flatten layer before it")
+            raise ValueError(
+                f"dense takes samples of one dimension, got {shape}; put a flatten layer before it"
+            )
         (n_in,) = shape
         self.weight = make.parameter("weight", (n_in, self.units), self.initializer, fans=(n_in, self.units))
         if self.has_bias:
@@ -48,12 +53,12 @@ class Dense(Layer):
             y, activate = self.activation.forward(y, context)
 
         def backward(dy: Array) -> Array | None:
-            if activate is not None:
-                dy = activate(dy)
-            context.gradient(self.weight, lambda rows, out: x[rows].T.dot(dy[rows], out))
+            dz = dy if activate is None else activate(dy)
+            assert dz is not None, "an activation inside a layer is asked for its dx"
+            context.gradient(self.weight, lambda rows, out: x[rows].T.dot(dz[rows], out))
             if self.has_bias:
-                context.gradient(self.bias, lambda rows, out: _add_rows(dy[rows], out))
-            return context.matmul(dy, self.weight.value.T) if self.needs_dx else None
+                context.gradient(self.bias, lambda rows, out: _add_rows(dz[rows], out))
+            return context.matmul(dz, self.weight.value.T) if self.needs_dx else None
 
         return y, backward
 

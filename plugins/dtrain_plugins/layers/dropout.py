@@ -10,12 +10,12 @@ from dtrain import Array, Backward, Context, Layer
 class Dropout(Layer):
     """Sets each unit to zero with probability `rate` in training.
 
-    x: (rows, …) → y: the same shape. mode "inverted" (default): kept units are multiplied by 1/(1 − rate) in
+    x: (rows, …) → y: the same shape. mode: "inverted" (default): kept units are multiplied by 1/(1 − rate) in
     training, the identity in inference. mode "vanilla": kept units as they are in training, all units times
-    1 − rate in inference. The mask is a function of (seed, layer, epoch, sample, unit): the same on any number
-    of ranks.
+    1 − rate in inference. dx = dy times the same factors. The mask is a function of the seed, the layer, the
+    epoch, the sample's place in the epoch and the unit: the same on any number of ranks.
 
-    rate: probability to drop, [0, 1).
+    rate: probability to drop, [0, 1), to 2⁻³². Raises ValueError outside.
 
     Srivastava, Hinton, Krizhevsky, Sutskever & Salakhutdinov, "Dropout: a simple way to prevent neural
     networks from overfitting", 2014 (there p is the probability to keep, and scaling is "vanilla").
@@ -41,6 +41,7 @@ class Dropout(Layer):
         y = np.multiply(x, scale, out=context.empty(x.shape, x.dtype))
 
         def backward(dy: Array) -> Array:
-            return np.multiply(dy, scale, out=context.empty(dy.shape, dy.dtype))
+            dx: Array = np.multiply(dy, scale, out=context.empty(dy.shape, dy.dtype))
+            return dx
 
         return y, backward

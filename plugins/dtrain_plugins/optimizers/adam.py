@@ -13,7 +13,8 @@ class Adam(Optimizer):
     m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ), t the number of the update from 1; ε is added outside the root, after the
     correction, as in the paper's algorithm 1.
 
-    lr: η > 0. beta_1, beta_2: in [0, 1). epsilon: ε > 0.
+    lr: η > 0, the longest first step of an element. beta_1, beta_2: in [0, 1). epsilon: ε > 0. Two slots,
+    m and v. Raises ValueError for an option out of range.
 
     Kingma & Ba, "Adam: a method for stochastic optimization", 2015.
     """

@@ -7,9 +7,11 @@ class Momentum(Optimizer):
     """Gradient descent with momentum: u ← γ·u + η·g; θ ← θ − u.
 
     lr: η > 0. momentum: γ in [0, 1). The rate is inside the velocity, so a schedule's change of η reaches
-    the past gradients' part of u only as it decays (PyTorch keeps η outside).
+    the past gradients' part of u only as it decays (PyTorch keeps η outside). One slot, u: `velocity`.
+    Raises ValueError for an option out of range.
 
-    Rumelhart, Hinton & Williams, "Learning representations by back-propagating errors", 1986; Polyak, 1964.
+    Rumelhart, Hinton & Williams, "Learning representations by back-propagating errors", 1986;
+    Polyak, "Some methods of speeding up the convergence of iteration methods", 1964.
     """
 
     slots = ("velocity",)

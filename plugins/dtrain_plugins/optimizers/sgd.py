@@ -4,7 +4,7 @@ from dtrain import Array, Optimizer, UpdateContext
 
 
 class Sgd(Optimizer):
-    """Gradient descent: θ ← θ − η·g. lr: η > 0.
+    """Gradient descent: θ ← θ − η·g. lr: η > 0; otherwise a ValueError.
 
     Robbins & Monro, "A stochastic approximation method", 1951.
     """

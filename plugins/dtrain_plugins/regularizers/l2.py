@@ -6,10 +6,10 @@ from dtrain import Array, Regularizer
 
 
 class L2(Regularizer):
-    """Penalty weight·Σw², gradient 2·weight·w (no factor ½). weight: ≥ 0.
+    """Penalty weight·Σw², gradient 2·weight·w (no factor ½). weight: ≥ 0; otherwise a ValueError.
 
     Added to the gradient, so that an adaptive optimizer scales it: not the same as decoupled weight decay.
-    Hoerl & Kennard, "Ridge regression", 1970.
+    Hoerl & Kennard, "Ridge regression: biased estimation for nonorthogonal problems", 1970.
     """
 
     examples = [{"weight": 0.1}]

@@ -8,7 +8,8 @@ from dtrain import Schedule
 class Cosine(Schedule):
     """From 1 down to `end` along half a cosine: end + (1 − end)·(1 + cos(πt/T))/2.
 
-    t: updates done. T: updates in all. end: the last factor, in [0, 1].
+    t: updates (or epochs, `unit`) done. T: in all. end: the factor at t = T, in [0, 1]; the last update gets
+    the factor of T − 1. Raises ValueError for an end outside.
 
     Loshchilov & Hutter, "SGDR: stochastic gradient descent with warm restarts", 2017, without restarts.
     """

@@ -1,0 +1,70 @@
+"""A plugin of dtrain: one part of every kind."""
+
+from dtrain import hookimpl
+
+from .activations import Swish
+from .callbacks import Goal
+from .datasets import Waves
+from .initializers import Triangular
+from .layers import Centre, ScaleShift
+from .losses import LogCosh
+from .metrics import Within
+from .optimizers import Signum
+from .regularizers import LogSquare
+from .schedules import InverseTime
+from .transforms import Jitter
+
+
+@hookimpl
+def dtrain_layers():
+    return {"centre": Centre, "scale_shift": ScaleShift}
+
+
+@hookimpl
+def dtrain_activations():
+    return {"swish": Swish}
+
+
+@hookimpl
+def dtrain_initializers():
+    return {"triangular": Triangular}
+
+
+@hookimpl
+def dtrain_optimizers():
+    return {"signum": Signum}
+
+
+@hookimpl
+def dtrain_losses():
+    return {"log_cosh": LogCosh}
+
+
+@hookimpl
+def dtrain_schedules():
+    return {"inverse_time": InverseTime}
+
+
+@hookimpl
+def dtrain_regularizers():
+    return {"log_square": LogSquare}
+
+
+@hookimpl
+def dtrain_metrics():
+    return {"within": Within}
+
+
+@hookimpl
+def dtrain_datasets():
+    return {"waves": Waves}
+
+
+@hookimpl
+def dtrain_transforms():
+    return {"jitter": Jitter}
+
+
+@hookimpl
+def dtrain_callbacks():
+    return {"goal": Goal}

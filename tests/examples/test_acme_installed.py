@@ -1,0 +1,52 @@
+"""The plugin acme, installed from its folder and used in one run on two processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ACME = Path(__file__).parent / "acme"
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Installs acme into a folder of its own; returns the environment in which it is found."""
+    target = tmp_path_factory.mktemp("site")
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", target, ACME]
+    done = subprocess.run([str(part) for part in install], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return os.environ | {"PYTHONPATH": str(target)}
+
+
+def _dtrain(environ: dict[str, str], folder: Path, *arguments: str) -> str:
+    command = [sys.executable, "-m", "dtrain", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environ, cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_every_kind_of_part_is_listed_with_its_distribution(installed: dict[str, str], tmp_path: Path) -> None:
+    rows = json.loads(_dtrain(installed, tmp_path, "plugins", "list", "--json"))
+    acme = [row for row in rows if row["plugin"] == "acme"]
+    assert {row["kind"] for row in acme} == {row["kind"] for row in rows} | {"transforms"}
+    assert {(row["distribution"], row["version"]) for row in acme} == {("acme-dtrain", "1.2")}
+
+
+def test_a_run_on_two_ranks_uses_all_of_them(installed: dict[str, str], tmp_path: Path) -> None:
+    config = str(ACME / "config.toml")
+    _dtrain(installed, tmp_path, "launch", "-n", "2", "--", "train", config, "--out", "two")
+    _dtrain(installed, tmp_path, "train", config, "--out", "one")
+    two, one = (json.loads((tmp_path / name / "summary.json").read_text()) for name in ("two", "one"))
+    assert two["ranks"] == 2
+    assert two["weights_sha256"] == one["weights_sha256"]
+    plugins = json.loads((tmp_path / "two" / "plugins.json").read_text())
+    assert len([row for row in plugins if row["plugin"] == "acme"]) >= 11
+    first, *_, last = (
+        json.loads(line)["train"]["loss"] for line in (tmp_path / "two" / "metrics.jsonl").read_text().splitlines()
+    )
+    assert last < first
