@@ -76,8 +76,8 @@ class Gradients:
         if parameter.trainable and self._is_first(parameter):
             first, *others = parameter._grads
             if self._first == 0:
-                np.copyto(first, total, "same_kind")
-                np.add(first, self._zero, first)  # −0 becomes 0, as beside other ranks' zeros
+                # −0 becomes 0, as beside other ranks' zeros.
+                np.add(total, self._zero, first, casting="same_kind")
             else:
                 first.fill(0)
             for out in others:

@@ -62,22 +62,26 @@ class Totals:
         self._communicator.allgather(send, buffers.receive)
         for a, b in buffers.folds:
             join(a, b, out=a)
-        return buffers.root.copy()
+        if buffers.last is None:
+            return buffers.root.copy()
+        return join(*buffers.last)[0]
 
     def _make(self, shape: tuple[int, ...], dtype: Any) -> _Buffers:
         send = np.zeros((self._width, *shape), dtype)
         receive = np.zeros((self._communicator.size, self._width, *shape), dtype)
         every = receive.reshape(receive.shape[0] * self._width, *shape)
         folds = [(every[a], every[b]) for a, b in self._fold_all]
-        return _Buffers(send, receive, folds, every[self._root, ...])
+        last = folds.pop() if folds else None
+        return _Buffers(send, receive, folds, last, every[self._root, ...])
 
 
 class _Buffers(NamedTuple):
-    """The arrays of one exchange, and the additions (a += b) that follow it."""
+    """The arrays of one exchange, and the additions that follow it: a += b, and last a + b, one row each."""
 
     send: Array
     receive: Array
     folds: list[tuple[Array, Array]]
+    last: tuple[Array, Array] | None
     root: Array
 
 

@@ -56,7 +56,7 @@ class BatchNorm(Layer):
         return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
-        dtype = x.dtype
+        shape, dtype = x.shape, x.dtype
         if context.training:
             count, mean, variance = context.moments(x, self.axes)
             fresh, minus = self._weights_of(count, dtype)
@@ -72,15 +72,15 @@ class BatchNorm(Layer):
         scale = np.multiply(inverse, self.gamma.value) if self.has_scale else inverse
         offset = np.multiply(rest, scale)
         np.subtract(self.beta.value if self.has_offset else 0, offset, offset)
-        xc = np.subtract(x, centre, context.empty(x.shape, dtype))
-        y = np.multiply(xc, scale, context.empty(x.shape, dtype))
+        xc = np.subtract(x, centre, context.empty(shape, dtype))
+        y = np.multiply(xc, scale, context.empty(shape, dtype))
         np.add(y, offset, y)
 
         def backward(dy: Array) -> Array:
-            dx: Array = np.multiply(dy, scale, context.empty(x.shape, dtype))
+            dx: Array = np.multiply(dy, scale, context.empty(shape, dtype))
             if not count and not context.training:  # inference: μ and σ² are constants
                 return dx
-            product = np.multiply(dy, xc, context.empty(x.shape, dtype))
+            product = np.multiply(dy, xc, context.empty(shape, dtype))
             sum_dy, sum_dy_xc = context.sum(dy, product, axes=self.axes)
             sum_dy_x_hat = np.multiply(rest, sum_dy)  # x̂ = (xc − rest)·inverse
             np.subtract(sum_dy_xc, sum_dy_x_hat, sum_dy_x_hat)
