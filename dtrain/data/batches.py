@@ -39,7 +39,7 @@ class Batches:
 
     def __init__(
         self, rows: Rows, batch_size: int, shards: int, first: int, last: int, dtype: Any, parts: int = 1,
-        check: Callable[[Array | None], None] = lambda y: None,
+        check: Callable[[Array | None], None] = lambda _: None,
     ) -> None:  # fmt: skip
         self.samples = len(rows)
         self.count = -(-self.samples // batch_size)

@@ -42,7 +42,9 @@ class Exchange(Protocol):
 class SharedExchange:
     """All ranks on one host: a rank sums its slice straight from its peers' gradients, updates it in place."""
 
-    def __init__(self, layout: FlatLayout, shards: int, ranges: list[Node], communicator: Communicator, dtype: Any) -> None:
+    def __init__(
+        self, layout: FlatLayout, shards: int, ranges: list[Node], communicator: Communicator, dtype: Any
+    ) -> None:
         self._communicator = communicator
         me, size = communicator.rank, layout.size
         covers = [cover(a, b, shards) for a, b in ranges]
@@ -78,7 +80,9 @@ class SharedExchange:
         self._communicator.barrier()
 
 
-def _fold_here(covers: list[list[Node]], shards: int, mine: list[bool]) -> tuple[list[tuple[int, int, int]], int]:
+def _fold_here(
+    covers: list[list[Node]], shards: int, mine: list[bool]
+) -> tuple[list[tuple[int, int, int]], int]:
     """Returns additions (a, b, to), to ∈ {a, b}: into this rank's own array where one of the two is."""
     row = {node: i for i, node in enumerate(node for nodes in covers for node in nodes)}
     additions, root = fold_nodes(row, shards)
@@ -95,7 +99,9 @@ def _fold_here(covers: list[list[Node]], shards: int, mine: list[bool]) -> tuple
 class MessageExchange:
     """Ranks that share no memory: partial sums travel by the plan, then the updated slices to everyone."""
 
-    def __init__(self, layout: FlatLayout, shards: int, ranges: list[Node], communicator: Communicator, dtype: Any) -> None:
+    def __init__(
+        self, layout: FlatLayout, shards: int, ranges: list[Node], communicator: Communicator, dtype: Any
+    ) -> None:
         self._communicator = communicator
         self._block, size, me = layout.block, layout.size, communicator.rank
         every = [cover(a, b, shards) for a, b in ranges]

@@ -84,7 +84,7 @@ class Gradients:
                 out.fill(0)
         elif parameter.trainable:
             shard = iter(range(self._first, self._first + len(self.slices)))
-            self._add_use(parameter, lambda rows, out: np.multiply(total, next(shard) == 0, out))
+            self._add_use(parameter, lambda _, out: np.multiply(total, next(shard) == 0, out))
 
     def _is_first(self, parameter: Parameter) -> bool:
         """Notes a gradient; tells whether its parameter has one use in a step."""

@@ -103,7 +103,9 @@ class Network:
         used = {i for node in self.nodes for i in node.inputs}
         for i, node in enumerate(self.nodes[:-1]):
             if i + 1 not in used:
-                raise ConfigError(f"the output of layer {node.name!r} is used by no layer; remove it or name it")
+                raise ConfigError(
+                    f"the output of layer {node.name!r} is used by no layer; remove it or name it"
+                )
 
     def _skip_needless(self, needs_dx: bool) -> None:
         """Tells the layers right behind the data that nothing in front of them is trained."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -46,7 +47,7 @@ def rank_ranges(shards: int, ranks: int) -> list[tuple[int, int]]:
         high = min(bounds[-1] + most, shards - (ranks - rank))
         bounds.append(max(range(low, high + 1), key=lambda bound: (bound & -bound, bound)))
     bounds.append(shards)
-    return list(zip(bounds[:-1], bounds[1:], strict=True))
+    return list(pairwise(bounds))
 
 
 class Layout:
@@ -60,9 +61,7 @@ class Layout:
         self.rows = rows
         self.start, self.stop = bounds[first], bounds[last]
         self.local = self.stop - self.start
-        self.slices = [
-            slice(bounds[i] - self.start, bounds[i + 1] - self.start) for i in range(first, last)
-        ]
+        self.slices = [slice(bounds[i] - self.start, bounds[i + 1] - self.start) for i in range(first, last)]
         self.sizes = [s.stop - s.start for s in self.slices]
 
     @cached_property
