@@ -99,4 +99,3 @@ class Batches:
         if x.dtype == np.uint8:  # an image
             return np.multiply(x, self._dtype.type(1 / 255), dtype=self._dtype)
         return x.astype(self._dtype)
-
