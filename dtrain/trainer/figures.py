@@ -44,8 +44,7 @@ class Figures:
             self.widths = [1 if part.ndim == 1 else part.shape[1] for part in parts]
         columns = self._columns_of(len(y))
         columns[:, 0] = values
-        if not isinstance(weights, int):
-            columns[:, 1] = weights
+        columns[:, 1] = weights
         at = 2
         for part, width in zip(parts, self.widths, strict=True):
             if part.ndim == 1:
