@@ -9,7 +9,8 @@ from typing import Any
 from dtrain.errors import ConfigError, did_you_mean
 from dtrain.registry import Entry, Registry
 from dtrain.registry.signature import REQUIRED, Option, signature_of
-from dtrain.registry.words import expected, shown
+from dtrain.registry.words import expected
+from dtrain.wording import shown
 
 from .plugins_text import columns, paragraph
 

@@ -113,7 +113,7 @@ class Saving:
             json.dumps(state)
         except (TypeError, ValueError) as error:
             entry = self._trainer.job.registry.owner(part)
-            who = type(part).__name__ if entry is None else f"{entry.name!r} from {entry.origin}"
+            who = type(part).__name__ if entry is None else entry.title
             raise PluginError(
                 f"state of {who}: expected JSON values (and snapshots, of a callback), got one that is not: {error}"
             ) from error

@@ -135,7 +135,7 @@ def test_a_state_that_no_checkpoint_can_hold_is_told_with_its_callback(acme, wri
     ended = dtrain("train", write({"callback": ["bad"]}), "--out", "out")
     assert ended.code == 2
     assert ended.err.splitlines()[-1] == (
-        "dtrain: state of 'bad' from plugin 'acme' 1.2 (distribution acme-dtrain): expected JSON values (and "
+        "dtrain: state of callback 'bad' from plugin 'acme' 1.2 (distribution acme-dtrain): expected JSON values (and "
         "snapshots, of a callback), got one that is not: Object of type float32 is not JSON serializable"
     )
 
@@ -192,7 +192,7 @@ def test_a_part_that_fails_is_named_with_its_plugin(kind, changes, acme, write, 
     last = ended.err.splitlines()[-1]
     assert "(epoch 1, step 1): Boom: boom (" in last
     assert last.endswith(
-        f"in the {kind} 'bad' from plugin 'acme' 1.2 (distribution acme-dtrain)); the traceback is above"
+        f" of {kind} 'bad' from plugin 'acme' 1.2 (distribution acme-dtrain)); the traceback is above"
     )
     assert "Traceback" in ended.err
     assert not (elsewhere / "out").exists()
