@@ -28,6 +28,9 @@ def agree(communicator: Communicator, what: Callable[[], T]) -> T:
     said = communicator.share(None if error is None else [type(error).__name__, str(error)])
     for rank, words in enumerate(said):
         if words is not None:
+            if rank > 0:  # it went well on rank 0, as with a plugin or a file that is broken on one host
+                words[1] = f"rank {rank} of {len(said)}: {words[1]}"
+                raise on_all_ranks(error_named(*words))
             own = error if rank == communicator.rank else None
             raise on_all_ranks(own if own is not None else error_named(*words))
     return result  # type: ignore[return-value]

@@ -94,7 +94,7 @@ def _build(config: Config, registry: Registry, ranks: int) -> Job:
 
     def describe(layer: Layer) -> str:
         entry = registry.owner(layer)
-        return type(layer).__name__ if entry is None else f"{entry.name} from {entry.origin}"
+        return type(layer).__name__ if entry is None else entry.title
 
     network = Network(layers, train.shape, config.train.dtype, initializer, describe)
     job = Job(

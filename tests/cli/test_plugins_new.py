@@ -142,16 +142,16 @@ def test_any_name_is_spelled_right_throughout(place: Place, name):
 
 
 def test_generated_code_has_the_style_of_this_project(place: Place):
-    place.dtrain("plugins", "new", "acme", "--kind", ALL)
+    place.dtrain("plugins", "new", "mine", "--kind", ALL)
     for check in (["check", "--select", "E,F,W,UP,B,SIM,N", "--ignore", "B018"], ["format", "--check"]):
         run(
-            [sys.executable, "-m", "ruff", *check, "--isolated", "--line-length", "110", "acme"], place.folder
+            [sys.executable, "-m", "ruff", *check, "--isolated", "--line-length", "110", "mine"], place.folder
         )
 
 
 def test_the_default_is_a_layer_here(place: Place):
-    assert place.dtrain("plugins", "new", "acme").code == 0
-    assert "def dtrain_layers" in Path("acme/acme.py").read_text()
+    assert place.dtrain("plugins", "new", "mine").code == 0
+    assert "def dtrain_layers" in Path("mine/mine.py").read_text()
 
 
 NAME = "expected a name in lower case, such as 'acme' or 'my-parts'"
@@ -171,7 +171,7 @@ NAME = "expected a name in lower case, such as 'acme' or 'my-parts'"
         (["dtrain"], f"{NAME}, got 'dtrain': a module 'dtrain' is installed already; take another name"),
         (["dtrain-layers"], f"{NAME}, got 'dtrain-layers', the name of a plugin of dtrain; take another name"),
         (["there"], "there exists already; choose another name, or another folder by --out"),
-        (["acme", "--out", "there/file"], "cannot write there/file/acme: Not a directory"),
+        (["mine", "--out", "there/file"], "cannot write there/file/mine: Not a directory"),
     ],
 )  # fmt: skip
 def test_a_name_that_will_not_do_is_refused_and_nothing_is_written(place: Place, arguments, message):
@@ -183,7 +183,7 @@ def test_a_name_that_will_not_do_is_refused_and_nothing_is_written(place: Place,
 
 
 def test_a_kind_that_does_not_exist_is_refused(place: Place):
-    said = place.dtrain("plugins", "new", "acme", "--kind", "layer,optimiser")
+    said = place.dtrain("plugins", "new", "mine", "--kind", "layer,optimiser")
     assert said == (
         2, "",
         "dtrain: plugins new --kind: expected kinds of parts, separated by commas, got 'optimiser'; did you mean "

@@ -18,7 +18,7 @@ from dtrain.errors import UserError
 from dtrain.trainer import train_session
 
 ADAM = "optimizer 'adam' from plugin 'dtrain-optimizers' 0.1.0 (distribution dtrain)"
-DENSE = "dense from plugin 'dtrain-layers' 0.1.0 (distribution dtrain)"
+DENSE = "layer 'dense' from plugin 'dtrain-layers' 0.1.0 (distribution dtrain)"
 
 
 class Mistake(NamedTuple):

@@ -71,7 +71,7 @@ TROUBLE = """
     def dtrain_callbacks():
         return {"unhappy": Unhappy, "slow": Slow}
 """
-LAYER = "layer 'unlucky_1' (unlucky from plugin 'acme' 1.2 (distribution acme-dtrain))"
+LAYER = "layer 'unlucky_1' (layer 'unlucky' from plugin 'acme' 1.2 (distribution acme-dtrain))"
 
 
 @pytest.fixture
