@@ -33,14 +33,8 @@ def blaming(registry: Owners) -> Iterator[None]:
 def blame(error: BaseException, registry: Owners) -> None:
     """Adds the note, unless the error has one that names the part already."""
     found = _found(error, registry)
-    if found is not None and not _is_named(found[1], " ".join(getattr(error, "__notes__", ()))):
+    if found is not None and not any(found[1] in note for note in getattr(error, "__notes__", ())):
         error.add_note(f"in {found[0]} of {found[1]}")
-
-
-def _is_named(title: str, told: str) -> bool:
-    """Tells whether a note names the part, as `layer 'swish' from plugin …` or as `swish from plugin …`."""
-    name = title.split(" ", 1)[-1]
-    return name in told or name.replace("'", "", 2) in told
 
 
 def _found(error: BaseException, registry: Owners) -> tuple[str, str] | None:

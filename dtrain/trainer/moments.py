@@ -45,7 +45,7 @@ class Moments:
         try:
             getattr(callback, moment)(self._run)
         except Exception as error:
-            error.add_note(f"in {moment} of the {self._origin(callback)}")
+            error.add_note(f"in {moment} of the callback {self._origin(callback)}")
             raise
 
     def failure(self, error: BaseException) -> None:
@@ -54,8 +54,8 @@ class Moments:
             try:
                 callback.failure(self._run, error)
             except Exception as second:
-                error.add_note(f"and failure of the {self._origin(callback)} raised {second!r}")
+                error.add_note(f"and failure of the callback {self._origin(callback)} raised {second!r}")
 
     def _origin(self, callback: Callback) -> str:
         entry = self._job.registry.owner(callback)
-        return f"callback {type(callback).__name__}" if entry is None else entry.title
+        return type(callback).__name__ if entry is None else f"{entry.name!r} from {entry.origin}"

@@ -153,8 +153,10 @@ class RunFolder:
 
     def discard(self) -> None:
         """Removes a run that failed before its first epoch and checkpoint: nothing could be done with it."""
+        if not (self.writes and self._opened):
+            return
         kept = (self.path / "metrics.jsonl", *self.checkpoints.glob("*.safetensors"))
-        if self.writes and self._opened and not any(path.exists() for path in kept):
+        if not any(path.exists() for path in kept):
             self._clear()
             with suppress(OSError):  # other files are in it, or other runs beside it
                 self.path.rmdir()

@@ -1,4 +1,4 @@
-"""A command in this process, in a folder of its own, maybe beside plugins that a test installs."""
+"""A command in this process, in a folder of its own."""
 
 from __future__ import annotations
 

@@ -86,8 +86,10 @@ REFUSED = {
         "argument -n/--ranks: expected a whole number of at least 1, got '0'; see `dtrain debug --help`"
     ),
     "plugins": "the following arguments are required: ACTION; see `dtrain plugins --help`",
-    "plugins lits": "argument ACTION: invalid choice: 'lits' (choose from 'list', 'show', 'check', 'new'); "
-    "see `dtrain plugins --help`",
+    "plugins lits": (
+        "argument ACTION: invalid choice: 'lits' (choose from 'list', 'show', 'check', 'new'); "
+        "see `dtrain plugins --help`"
+    ),
 }
 
 

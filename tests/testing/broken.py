@@ -732,8 +732,9 @@ class Unseeded(Dataset):
 class MissingValues(Line):
     def __init__(self) -> None:
         super().__init__()
-        self.train.x = self.train.x.copy()
-        self.train.x[0] = np.nan
+        x = self.train.x.copy()
+        x[0] = np.nan
+        self.train = ArrayRows(x, self.train.y)
 
 
 # ---------------------------------------------------------------------- transforms

@@ -69,5 +69,7 @@ def _install_sum(monkeypatch):
 
     load_as_usual = Registry.load
     monkeypatch.setattr(
-        Registry, "load", lambda prefer, block, recorded: load_as_usual(prefer, block, [("acme", Plugin())])
+        Registry,
+        "load",
+        lambda prefer, block, **more: load_as_usual(prefer, block, [("acme", Plugin())], **more),
     )
