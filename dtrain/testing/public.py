@@ -88,9 +88,12 @@ def checks(
     expected_failed_checks: id → reason, in addition to the part's attribute of that name.
     advice: whether checks that only cost speed are among them. communicator: of a real job: only the
     checks on ranks, over its ranks. registry: where parts are found by name; by default all that is installed.
+
+    >>> for id, check in checks("layers", "dense", units=3, activation="tanh"):
+    ...     check()
     """
-    reasons = _reasons(factory, expected_failed_checks)
     for text, subject in subjects(kind, factory, example, registry):
+        reasons = _reasons(subject, expected_failed_checks)
         for name, function in _functions(kind, advice, communicator):
             full = f"{name}[{text}]" if text and not example else name
             yield full, Check(full, name, subject, function, reasons.get(full, reasons.get(name)), text)
@@ -109,9 +112,8 @@ def _on_job(function: Any, communicator: Communicator, subject: Subject) -> None
     agreed(lambda: function(subject, communicator), communicator)
 
 
-def _reasons(factory: Any, given: Mapping[str, str] | None) -> dict[str, str]:
-    made = factory.factory if isinstance(factory, Bound) else factory
-    reasons = {**getattr(made, "expected_failed_checks", {}), **(given or {})}
+def _reasons(subject: Subject, given: Mapping[str, str] | None) -> dict[str, str]:
+    reasons = {**getattr(subject.bound.factory, "expected_failed_checks", {}), **(given or {})}
     for name in reasons:
         if name.split("[")[0] not in IDS:
             raise ValueError(
