@@ -236,6 +236,36 @@ def test_run_tells_what_came_of_each_check():
     assert {o.status for o in outcomes.values()} == {"passed", "failed", "expected", "advice", "skipped"}
 
 
+def test_an_example_that_does_not_fit_is_told_once():
+    class Images(Layer):
+        examples = [{"input": (2, 2)}, {}]
+
+        def build(self, shape, make):
+            if len(shape) != 2:
+                raise ValueError(f"images takes samples of two dimensions, got {shape}")
+            return shape
+
+        def forward(self, x, context):
+            return x, lambda dy: dy
+
+    class Plugin:
+        @staticmethod
+        @dtrain.hookimpl
+        def dtrain_layers():
+            return {"images": Images}
+
+    outcomes = list(run([("layers", "images")], registry=Registry.load(extra=[("mine", Plugin)])))
+    assert [o.status for o in outcomes if o.check.endswith("[input=(2, 2)]")] == ["passed"] * (
+        len(outcomes) - 1
+    )
+    assert (outcomes[-1].check, outcomes[-1].status) == ("examples", "failed")
+    assert outcomes[-1].message == (
+        "layer 'images' from plugin 'mine' (given explicitly): examples: expected no error, got ValueError: images "
+        "takes samples of two dimensions, got (8,); say in its examples what the part takes: `input` and the other "
+        "keys of its contract"
+    )
+
+
 def test_checks_leave_numpy_and_warnings_as_they_were():
     before = np.geterr(), np.random.rand, sys.gettrace()
     for factory in (Shift, SumOfAllRowsForEachShard):
