@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from dtrain.communicator import launched, open_communicator
 from dtrain.config import load
+from dtrain.errors import ConfigError, DtrainError
 from dtrain.threads import set_threads, threads_for
 
 if TYPE_CHECKING:
+    from dtrain.communicator.environment import Launched
+    from dtrain.config import Config
     from dtrain.trainer.result import Result
 
 
@@ -22,21 +25,59 @@ def train(
     *,
     resume: bool = False,
     overwrite: bool = False,
+    ranks: int | None = None,
 ) -> Result:
     """Trains a config and returns its result; under `mpirun`, this rank's part of the job.
 
     source: a recipe's name, the path of a TOML file, or tables. set: changes, `{"optimizer.lr": 0.01}`.
     out: the run folder, by default `runs/<name>-<time>`. resume: go on with the run in `out`. overwrite:
-    replace it.
-    Raises UserError (ConfigError, DataError, PluginError, CheckpointError) for a mistake in any of them.
+    replace it. ranks: starts that many processes on this machine, as `dtrain launch -n` does, and waits for
+    them; None: this process alone.
+    Raises UserError (ConfigError, DataError, PluginError, CheckpointError) for a mistake in any of them, and
+    RunError, or what a part raised, for a failure while running.
     """
+    _check(ranks, resume, overwrite, out)
     config = load(source, set or {})
     here = launched()
+    folder = None if out is None else Path(out)
+    if ranks is not None:
+        _check_not_launched(here)
+        return _in_ranks(config, ranks, folder, resume, overwrite)
     set_threads(threads_for(config.train.shards, here.local_size if here else 1))
     from dtrain.trainer import train_session  # NumPy: after the threads are set
 
     communicator = open_communicator(here)
-    folder = None if out is None else Path(out)
-    result = train_session(lambda: config, communicator, folder, resume=resume, overwrite=overwrite)
+    try:
+        result = train_session(lambda: config, communicator, folder, resume=resume, overwrite=overwrite)
+    except DtrainError as error:
+        if error.everywhere:
+            communicator.close()
+        raise
     communicator.close()
     return result
+
+
+def _in_ranks(config: Config, ranks: int, folder: Path | None, resume: bool, overwrite: bool) -> Result:
+    from dtrain.trainer.run_folder import default_folder
+    from dtrain.trainer.spawn import train_in_ranks
+
+    wanted = {"--resume": resume, "--overwrite": overwrite}
+    out = folder.absolute() if folder is not None else default_folder(config.name)
+    return train_in_ranks(config, ranks, out, [option for option, given in wanted.items() if given])
+
+
+def _check(ranks: object, resume: bool, overwrite: bool, out: object) -> None:
+    if ranks is not None and (isinstance(ranks, bool) or not isinstance(ranks, int) or ranks < 1):
+        raise ConfigError(f"ranks: expected a whole number ≥ 1, got {ranks!r}")
+    if resume and overwrite:
+        raise ConfigError("resume, overwrite: expected one of them, got both")
+    if resume and out is None:
+        raise ConfigError("resume: expected out, the folder of the run to go on with, got none")
+
+
+def _check_not_launched(here: Launched | None) -> None:
+    if here is not None:
+        raise ConfigError(
+            f"ranks: expected none in a process that {here.launcher} started, which is rank {here.rank} of "
+            f"{here.size} already; leave ranks out"
+        )

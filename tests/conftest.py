@@ -61,7 +61,7 @@ def run_mpirun(
     command = [_mpirun(), "-n", str(ranks), sys.executable, *arguments]
     process = subprocess.Popen(
         command,
-        env={**os.environ, "PYTHONPATH": _python_path(), **OPEN_MPI, **ONE_THREAD, **(environ or {})},
+        env={**os.environ, "PYTHONPATH": python_path(), **OPEN_MPI, **ONE_THREAD, **(environ or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -85,7 +85,7 @@ def _mpirun() -> str:
     return found
 
 
-def _python_path() -> str:
+def python_path() -> str:
     """What this interpreter can import, its ranks can."""
     root = Path(__file__).parents[1]
     sources = [str(root / folder) for folder in (".", "plugins", "launch")]

@@ -42,10 +42,27 @@ def mpich() -> int:
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)
         python = Path(folder) / "bin" / "python"
-        install = [python, "-m", "pip", "install", "--quiet", f"{ROOT}[mpich]", "pytest>=9", "scikit-learn>=1.5"]
+        install = [
+            python,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            f"{ROOT}[mpich]",
+            "pytest>=9",
+            "scikit-learn>=1.5",
+        ]
         if subprocess.run(install).returncode:
             return 1
-        command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", ROOT / "tests" / "test_same_bits.py"]
+        command = [
+            python,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            ROOT / "tests" / "test_same_bits.py",
+        ]
         return subprocess.run(command, cwd=folder).returncode
 
 
@@ -67,7 +84,9 @@ def main(names: list[str]) -> int:
         print(f"== {name}", flush=True)
         started = time.monotonic()
         code = STEPS[name]()
-        print(f"== {name}: {'failed' if code else 'passed'} in {time.monotonic() - started:.0f} s", flush=True)
+        print(
+            f"== {name}: {'failed' if code else 'passed'} in {time.monotonic() - started:.0f} s", flush=True
+        )
         failed += [name] * bool(code)
     print(f"== failed: {', '.join(failed)}" if failed else "== all passed", flush=True)
     return int(bool(failed))

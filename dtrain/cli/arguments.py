@@ -74,3 +74,18 @@ def _plugins(command: argparse.ArgumentParser) -> None:
     actions = command.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=Parser)
     table = actions.add_parser("list", help="every part: kind, name, plugin, distribution, version")
     table.add_argument("--json", action="store_true", help="as JSON: a list of objects")
+    show = actions.add_parser(
+        "show", help="all about one part: what it does, its options, where it comes from"
+    )
+    show.add_argument("part", metavar="KIND.NAME", help="such as optimizers.adam")
+    check = actions.add_parser("check", help="the conformance checks, over all that a plugin offers")
+    check.add_argument("name", metavar="NAME", help="the plugin's entry point, such as dtrain-layers")
+    check.add_argument(
+        "-v", "--verbose", action="store_true", help="every check of every part, not only totals"
+    )
+    new = actions.add_parser("new", help="start a plugin of your own: module, pyproject, tests, README")
+    new.add_argument("name", metavar="NAME", help="of the project, in lower case, such as acme")
+    new.add_argument(
+        "--kind", metavar="KIND,…", default="layer", help="what it offers: layer,optimizer,…; default: layer"
+    )
+    new.add_argument("--out", metavar="DIR", default=".", help="where the folder NAME is made; default: here")

@@ -11,15 +11,21 @@ from typing import TYPE_CHECKING
 
 from dtrain.communicator import run_ranks
 from dtrain.config import load
-from dtrain.errors import UserError
+from dtrain.errors import ConfigError, UserError, on_all_ranks
 from dtrain.threads import set_threads
+
+from .guard import Scope
 
 if TYPE_CHECKING:
     from dtrain.communicator.protocol import Communicator
 
 
-def debug(options: argparse.Namespace) -> int:
+def debug(options: argparse.Namespace, scope: Scope) -> int:
     """Runs the N-rank job in this process's threads; returns the exit code."""
+    if scope.launched is not None and scope.launched.size > 1:
+        raise on_all_ranks(
+            ConfigError("debug: expected one process, which holds all ranks, got mpirun; leave it out")
+        )
     config = load(options.config or "digits", options.set)
     set_threads(1)
     from dtrain.trainer import Result, train_session
@@ -34,9 +40,9 @@ def debug(options: argparse.Namespace) -> int:
     except UserError:
         raise
     except Exception as error:
-        traceback.print_exception(error)
         if not sys.stdin.isatty():
-            return 1
+            raise
+        traceback.print_exception(error)
         pdb.post_mortem(error.__traceback__)
         return 1
     return 0

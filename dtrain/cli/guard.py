@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dtrain.communicator import launched, open_communicator
@@ -17,7 +20,13 @@ if TYPE_CHECKING:
     from dtrain.communicator.environment import Launched
     from dtrain.communicator.protocol import Communicator
 
-DONE, FAILED, MISTAKE = 0, 1, 2
+DONE, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
+
+TURN, LAST_TURN = 0.2, 5
+"""Seconds between the failing ranks' turns to speak, and how many turns there are."""
+
+REPORT = "DTRAIN_REPORT"
+"""The variable that names a file for the error that ends a job: [class, message]."""
 
 
 class Scope:
@@ -58,29 +67,40 @@ def guarded(command: Callable[[Scope], int]) -> int:
     except DtrainError as error:
         code = MISTAKE if isinstance(error, UserError) else FAILED
         if _is_alone(scope) or error.everywhere or scope.communicator is None:
-            return _leave_together(scope, code, f"dtrain: {error}")
-        return _end_job(scope, code, f"dtrain: {_who(scope)}: {error}")
+            return _leave_together(scope, code, error)
+        return _end_job(scope, code, _told(error, f"{_who(scope)}: {error}{_notes(error)}"))
     except KeyboardInterrupt:
-        return _end_job(scope, 130, "dtrain: interrupted, nothing saved since the last checkpoint")
-    except Exception:
-        return _end_job(scope, FAILED, f"{traceback.format_exc()}dtrain: {_who(scope)} failed; see above")
+        return _end_job(scope, INTERRUPTED, "dtrain: interrupted; nothing saved since the last checkpoint")
+    except SystemExit as error:
+        if scope.communicator is None:  # --help and --version
+            raise
+        said = f"something called sys.exit({error.code!r}) in the middle of the run"
+        return _end_job(scope, FAILED, f"{traceback.format_exc()}{_told(error, f'{_who(scope)}: {said}')}")
+    except Exception as error:
+        what = f"{_who(scope)}: {_in_words(error)}{_notes(error)}; the traceback is above"
+        return _end_job(scope, FAILED, f"{traceback.format_exc()}{_told(error, what)}")
 
 
 def _is_alone(scope: Scope) -> bool:
     return scope.launched is None or scope.launched.size == 1
 
 
-def _leave_together(scope: Scope, code: int, message: str) -> int:
+def _leave_together(scope: Scope, code: int, error: DtrainError) -> int:
     """Rank 0 speaks and leaves first: Open MPI kills every rank at the first exit code that is not 0."""
+    met_here = scope.communicator is None and not error.everywhere
     if scope.rank == 0:
-        _say(message)
+        _say(_told(error, f"{error}{_notes(error)}"))
     scope.close()
     if scope.rank != 0:
         time.sleep(1.0)
+        if met_here:  # and rank 0 has not met it, or this one would be gone
+            _say(_told(error, f"{_who(scope)}: {error}"))
     return code
 
 
 def _end_job(scope: Scope, code: int, message: str) -> int:
+    """Ends every rank. Where several met the same bug, the lowest speaks, and the others are gone by then."""
+    time.sleep(TURN * min(scope.rank, LAST_TURN))
     _say(message)
     if scope.communicator is not None and scope.communicator.size > 1:
         scope.communicator.abort(code)
@@ -88,12 +108,30 @@ def _end_job(scope: Scope, code: int, message: str) -> int:
 
 
 def _who(scope: Scope) -> str:
-    if _is_alone(scope):
-        return f"the run ({scope.where()})"
-    assert scope.launched is not None
-    return f"rank {scope.rank} of {scope.launched.size} on {platform.node()} ({scope.where()})"
+    size = scope.launched.size if scope.launched else 1
+    return f"rank {scope.rank} of {size} on {platform.node()} ({scope.where()})"
+
+
+def _in_words(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
+
+
+def _notes(error: BaseException) -> str:
+    """Returns where it happened, unless it happened on every rank alike."""
+    notes = [] if getattr(error, "everywhere", False) else getattr(error, "__notes__", [])
+    return f" ({'; '.join(notes)})" if notes else ""
+
+
+def _told(error: BaseException, message: str) -> str:
+    """Returns the line that says what went wrong; a process that started this job finds it as JSON, too."""
+    report = os.environ.get(REPORT)
+    if report:
+        with suppress(OSError):
+            Path(report).write_text(json.dumps([type(error).__name__, message]), encoding="utf-8")
+    return f"dtrain: {' '.join(message.split())}"
 
 
 def _say(message: str) -> None:
-    sys.stdout.flush()
-    os.write(2, f"{message}\n".encode(errors="replace"))  # one write: no other rank's output in between
+    with suppress(OSError):  # nobody there to read it
+        sys.stdout.flush()
+        os.write(2, f"{message}\n".encode(errors="replace"))  # one write: no other rank's output in between

@@ -20,9 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str], scope: Scope) -> int:
-    options = parser().parse_args(arguments or ["train"])
-    if options.command is None:
-        options = parser().parse_args(["train", *arguments])
+    options = parser().parse_args(_with_command(arguments))
     if options.command == "train":
         from .train import train
 
@@ -30,7 +28,14 @@ def _run(arguments: list[str], scope: Scope) -> int:
     if options.command == "debug":
         from .debug import debug
 
-        return debug(options)
+        return debug(options, scope)
     from .plugins import plugins
 
     return plugins(options)
+
+
+def _with_command(arguments: list[str]) -> list[str]:
+    """Without a command, `dtrain` and `dtrain --set …` train."""
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help", "--version")):
+        return ["train", *arguments]
+    return arguments

@@ -1,34 +1,36 @@
-"""`dtrain plugins`."""
+"""`dtrain plugins`: one module an action."""
 
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Sequence
-
-from dtrain.registry import Entry, Registry
+import os
+import sys
 
 
 def plugins(options: argparse.Namespace) -> int:
-    """Prints what is installed; returns the exit code."""
-    table = Registry.load().table()
-    if options.json:
-        print(json.dumps([entry.as_dict() for entry in table], indent=2))
-    else:
-        print(_columns(table))
-    return 0
+    """Does what the action says; returns the exit code."""
+    try:
+        code = _act(options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `dtrain plugins list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
 
 
-def _columns(table: Sequence[Entry]) -> str:
-    head = ("KIND", "NAME", "PLUGIN", "DISTRIBUTION", "VERSION", "REPLACES")
-    rows = [
-        head,
-        *((*map(_text, (e.kind, e.name, e.plugin, e.distribution, e.version, e.replaces)),) for e in table),
-    ]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)
+def _act(options: argparse.Namespace) -> int:
+    if options.action == "list":
+        from .plugins_list import print_list
 
+        return print_list(as_json=options.json)
+    if options.action == "show":
+        from .plugins_show import print_part
 
-def _text(value: str | None) -> str:
-    return "-" if value is None else value
+        return print_part(options.part)
+    if options.action == "check":
+        from .plugins_check import print_checks
+
+        return print_checks(options.name, verbose=options.verbose)
+    from .plugins_new import print_new
+
+    return print_new(options.name, options.kind, options.out)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from dtrain.config import Config, load
-from dtrain.errors import ConfigError, UserError, on_all_ranks
+from dtrain.errors import ConfigError, UserError
 from dtrain.threads import set_threads, threads_for
 
 from .guard import Scope
@@ -41,12 +41,20 @@ def train(options: argparse.Namespace, scope: Scope) -> int:
 
 def _load(options: argparse.Namespace) -> tuple[Config | None, UserError | None]:
     """Returns the config, or what is wrong with it: the ranks hear of each other's errors before any speaks."""
-    if options.resume and not options.out:
-        raise on_all_ranks(ConfigError("--resume: expected --out with the folder of the run to go on with"))
     source = options.config or "digits"
-    if options.resume and options.config is None:
-        source = str(Path(options.out) / "config.toml")
     try:
+        if options.resume and options.config is None:
+            source = _recorded(options.out)
         return load(source, options.set), None
     except UserError as error:
         return None, error
+
+
+def _recorded(out: str | None) -> str:
+    """Returns the path of the config that the run in `out` has recorded."""
+    if not out:
+        raise ConfigError("--resume: expected --out with the folder of the run to go on with")
+    path = Path(out) / "config.toml"
+    if not path.is_file():
+        raise ConfigError(f"--resume: expected a run in {path.parent}, got none; start it without --resume")
+    return str(path)

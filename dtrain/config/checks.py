@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral, Real
-from pathlib import PurePath
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
 _TOO_LARGE = 2**63  # the integers of TOML end here
-_LONGEST = 60  # characters of a value in a message
 
 
 class WrongValueError(Exception):
@@ -97,26 +95,3 @@ def _when(right: bool, value: _T) -> _T:
     if not right:
         raise WrongValueError
     return value
-
-
-def shown(value: object) -> str:
-    """Returns a value as a config would spell it, cut short."""
-    text = " ".join(_spelled(value).split())
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
-
-
-def _spelled(value: object) -> str:
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, (str, PurePath)):
-        return f'"{value}"'
-    if isinstance(value, Mapping):
-        pairs = ", ".join(f"{key} = {_spelled(item)}" for key, item in value.items())
-        return f"{{ {pairs} }}" if pairs else "{}"
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_spelled, value))}]"
-    if isinstance(value, int) and abs(value) >= _TOO_LARGE:
-        return "a number beyond 2⁶³"  # Python refuses to spell the largest ones
-    return repr(value)

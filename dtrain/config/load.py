@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from dtrain.errors import ConfigError, did_you_mean, listed
+from dtrain.wording import shown
 
-from .checks import shown
 from .overrides import Overrides, override
 from .plain import copied
 from .read import read

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from dtrain.errors import ConfigError
+from dtrain.wording import shown
 
-from .checks import shown
 from .plain import copied
 
 Overrides: TypeAlias = Sequence[str] | Mapping[str, Any]

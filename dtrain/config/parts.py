@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from dtrain.errors import ConfigError
+from dtrain.wording import shown
 
-from .checks import FRACTION, IDS, WORD, one_of, shown
+from .checks import FRACTION, IDS, WORD, one_of
 from .schema import DataPart, LayerPart, Part, RegularizerPart, SchedulePart
 from .table import Table, at
 

@@ -8,8 +8,8 @@ from pathlib import PurePath
 from typing import Any
 
 from dtrain.errors import ConfigError
+from dtrain.wording import shown
 
-from .checks import shown
 from .table import at
 
 _SCALARS = (bool, int, float, str, date, time)

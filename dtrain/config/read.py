@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from dtrain.errors import ConfigError
+from dtrain.wording import shown
 
-from .checks import FLAG, NAMES, POSITIVE, STEM, either, one_of, shown, whole
+from .checks import FLAG, NAMES, POSITIVE, STEM, either, one_of, whole
 from .parts import read_data, read_layer, read_part, read_regularizer, read_schedule
 from .plain import copied
 from .schema import CheckpointConfig, Config, LayerPart, PluginsConfig, TrainConfig

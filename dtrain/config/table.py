@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from dtrain.errors import ConfigError, did_you_mean, listed
+from dtrain.wording import shown
 
-from .checks import Check, WrongValueError, shown
+from .checks import Check, WrongValueError
 
 REQUIRED: Any = object()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
@@ -39,18 +40,21 @@ class ArrayRows:
         # Plain views: a row of an np.memmap would be an np.memmap.
         self.x, self.y, self.whole = np.asarray(x), None if y is None else np.asarray(y), whole
         self.shape: Shape = self.x.shape[1:]
+        self._take_x = _take_from(self.x)
+        self._take_y = None if self.y is None else _take_from(self.y)
 
     def __len__(self) -> int:
         return len(self.x)
 
     def rows(self, indices: Array) -> tuple[Array, Array | None]:
-        return _taken(self.x, indices), None if self.y is None else _taken(self.y, indices)
+        return self._take_x(indices, 0), None if self._take_y is None else self._take_y(indices, 0)
 
 
-def _taken(array: Array, indices: Array) -> Array:
+def _take_from(array: Array) -> Callable[[Array, int], Array]:
+    """Returns what takes (indices, axis 0) from the array as it lies."""
     if array.flags.c_contiguous:
-        return array.take(indices, axis=0)
-    return np.ascontiguousarray(array[indices])  # take would first copy the whole array
+        return array.take
+    return lambda indices, _: np.ascontiguousarray(array[indices])  # take would first copy the whole array
 
 
 class Subset:

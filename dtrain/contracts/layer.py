@@ -41,6 +41,9 @@ class Layer:
     needs_dx: bool = True
     """Whether anybody uses dx. The network sets it to False right behind the data: backward may return None then."""
 
+    absorbs_bias: ClassVar[bool] = False
+    """Whether a constant added to all rows of x leaves y as it is, as in a batch norm: no bias is needed in front."""
+
     def build(self, shape: Shape, make: Maker) -> Shape:
         """Makes parameters and state; takes the shape of one input sample, returns that of one output sample."""
         return shape

@@ -39,7 +39,7 @@ class Batches:
 
     def __init__(
         self, rows: Rows, batch_size: int, shards: int, first: int, last: int, dtype: Any, parts: int = 1,
-        check: Callable[[Array | None], None] = lambda y: None,
+        check: Callable[[Array | None], None] = lambda _: None,
     ) -> None:  # fmt: skip
         self.samples = len(rows)
         self.count = -(-self.samples // batch_size)
@@ -59,15 +59,12 @@ class Batches:
 
     def cut(self, index: int, order: Array | None = None) -> Iterator[Batch]:
         """Yields the micro-batches of batch `index`: samples in `order`, or as they are stored."""
-        start = index * self._size
-        stop = min(start + self._size, self.samples)
-        for part in range(self._parts):
-            a = start + (stop - start) * part // self._parts
-            b = start + (stop - start) * (part + 1) // self._parts
+        start, rows, parts = index * self._size, self.size_of(index), self._parts
+        for part in range(parts):
+            a, b = start + rows * part // parts, start + rows * (part + 1) // parts
             layout = self._layout(b - a)
-            mine = slice(a + layout.start, a + layout.stop)
-            indices = np.arange(mine.start, mine.stop) if order is None else order[mine]
-            yield self._batch(layout, a, indices)
+            first, last = a + layout.start, a + layout.stop
+            yield self._batch(layout, a, np.arange(first, last) if order is None else order[first:last])
 
     def _batch(self, layout: Layout, place: int, indices: Array) -> Batch:
         x, y = self._rows.rows(indices)
@@ -102,4 +99,3 @@ class Batches:
         if x.dtype == np.uint8:  # an image
             return np.multiply(x, self._dtype.type(1 / 255), dtype=self._dtype)
         return x.astype(self._dtype)
-

@@ -6,4 +6,13 @@ from .network import Network
 from .replica import Replica
 from .shards import Layout, rank_ranges, resolve_shards, shard_bounds
 
-__all__ = ["Context", "Layout", "Maker", "Network", "Replica", "rank_ranges", "resolve_shards", "shard_bounds"]
+__all__ = [
+    "Context",
+    "Layout",
+    "Maker",
+    "Network",
+    "Replica",
+    "rank_ranges",
+    "resolve_shards",
+    "shard_bounds",
+]

@@ -10,6 +10,7 @@ import numpy as np
 
 from dtrain.random import SampleStreams, normal_from, per_block, uniform_from
 
+from .moments import WIDE, ShardMoments, column_sums
 from .scratch import Scratch
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from .gradients import Gradients
     from .shards import Layout
     from .totals import Totals
+
+_ZERO = np.zeros(())
 
 
 class Context:
@@ -37,15 +40,17 @@ class Context:
         self.place = 0
         self._totals = totals
         self._streams = streams
-        self._gradients = gradients
         self._scratch = Scratch()
         self._draws: dict[str, int] = {}
         self._ones: dict[tuple[int, str], Array] = {}
         self._before: list[tuple[State, Array]] = []
         self._packs: dict[Any, _Pack] = {}
+        self._kernels: dict[Any, ShardMoments] = {}
+        self._numbers: dict[tuple[int, str], Array] = {}
         self.empty = self._scratch.empty
         if gradients is not None:
-            self.gradient = gradients.add  # type: ignore[method-assign]  # one call less, forty times a step
+            self.gradient = gradients.add  # type: ignore[method-assign]  # one call less
+            self.gradient_total = gradients.add_total  # type: ignore[method-assign]
 
     def begin(self, layout: Layout, *, training: bool, step: int, epoch: int, place: int) -> None:
         """Starts a pass over these rows. place: where the global batch starts in its epoch, in samples."""
@@ -75,20 +80,22 @@ class Context:
         if axes:
             arrays = tuple(array.sum(axis=axes) for array in arrays)
         pack = self._pack(arrays)
-        for array, part in zip(arrays, pack.parts, strict=True):
-            self._shard_sums(array, part)
-        return pack.unpack(self._totals.add(pack.rows))
+        partials = np.empty(pack.shape, pack.dtype)
+        for array, span in zip(arrays, pack.spans, strict=True):
+            self.shard_sums(array, partials[:, span])
+        return pack.unpack(self._totals.add(partials))
 
     def max(self, *arrays: Array, axes: tuple[int, ...] = ()) -> Any:
         """Returns the maximum of each array over all rows of the global batch; −inf where there is no row."""
         if axes:
             arrays = tuple(array.max(axis=axes, initial=-np.inf) for array in arrays)
         pack = self._pack(arrays)
-        for array, part in zip(arrays, pack.parts, strict=True):
-            flat = array.reshape(array.shape[0], part.shape[1])
+        partials = np.empty(pack.shape, pack.dtype)
+        for array, span in zip(arrays, pack.spans, strict=True):
+            flat = array.reshape(array.shape[0], span.stop - span.start)
             for i, rows in enumerate(self.layout.slices):
-                np.maximum.reduce(flat[rows], axis=0, out=part[i], initial=-np.inf)
-        return pack.unpack(self._totals.max(pack.rows))
+                np.maximum.reduce(flat[rows], axis=0, out=partials[i, span], initial=-np.inf)
+        return pack.unpack(self._totals.max(partials))
 
     def moments(self, x: Array, axes: tuple[int, ...] = ()) -> tuple[int, Array, Array]:
         """Returns the count, mean and (biased) variance of x over all rows of the global batch.
@@ -104,62 +111,66 @@ class Context:
                 raise ValueError(f"moments: axes must be (1, …, k), next to the rows; got {axes}")
             per_row, shape = prod(x.shape[1 : 1 + len(axes)]), x.shape[1 + len(axes) :]
             flat = x.reshape(x.shape[0] * per_row, prod(shape))
-        layout = self.layout
-        wide, narrow = _WIDE[x.dtype.char]
-        rows = np.zeros((len(layout.slices), 2, flat.shape[1]), wide)
-        for first, shards, row, size in layout.groups:
-            if size:
-                block = flat[row * per_row : (row + shards * size) * per_row]
-                self._shard_moments(block, shards, size * per_row, rows[first : first + shards])
-        count = layout.rows * per_row
-        mean, variance = self._totals.add(rows) / max(count, 1)  # 1/count would be rounded to float64
-        variance -= mean * mean
+        wide, narrow = WIDE[x.dtype.char]
+        count = self.layout.rows * per_row
+        both = self._totals.add(self._moment_sums(flat, per_row, wide))
+        np.divide(both, self._number(max(count, 1), wide), both)  # 1/count would be rounded once more
+        mean, variance = both[0], both[1]
+        np.subtract(variance, np.multiply(mean, mean), variance)
         if narrow != "D":
-            np.maximum(variance, 0, out=variance)
+            np.maximum(variance, _ZERO, out=variance)
         if wide != narrow:
             mean, variance = mean.astype(narrow), variance.astype(narrow)
-        return (count, mean, variance) if len(shape) == 1 else (count, mean.reshape(shape), variance.reshape(shape))
+        if len(shape) == 1:
+            return count, mean, variance
+        return count, mean.reshape(shape), variance.reshape(shape)
 
-    def _shard_moments(self, x: Array, shards: int, n: int, out: Array) -> None:
-        """Writes Σx and Σx² of each shard of n rows: x (shards·n, width) → out (shards, 2, width), wide."""
-        parts = np.empty((3, shards, x.shape[1]), x.dtype)
-        centre, first, second = parts
-        self._column_sums(x, shards, n, centre)
-        centre *= 1 / n
+    def _moment_sums(self, x: Array, per_row: int, wide: str) -> Array:
+        """Returns Σx and Σx² of each local shard: (rows·per_row, width) → (shards, 2, width)."""
+        layout = self.layout
         d = self.empty(x.shape, x.dtype)
-        if shards == 1:
-            np.subtract(x, centre, d)
-        else:
-            block = (shards, n, x.shape[1])
-            np.subtract(x.reshape(block), centre[:, None], d.reshape(block))
-        self._column_sums(d, shards, n, first)
-        self._column_sums(np.multiply(d, d, d), shards, n, second)
-        c, s, q = parts.astype(out.dtype)
-        sums = out[:, 0]
-        np.multiply(c, n, sums)
-        sums += s  # Σx = n·c + Σd
-        s += sums
-        s *= c
-        np.add(s, q, out[:, 1])  # Σx² = c·(n·c + 2Σd) + Σd²
+        partials = np.empty((layout.shards, 2, x.shape[1]), wide)
+        if layout.ones:
+            self._shard_moments(x, 1, x.shape[0])(x, d, partials)
+            return partials
+        for first, shards, row, size in layout.groups:
+            to = partials[first : first + shards]
+            if size:
+                rows = slice(row * per_row, (row + shards * size) * per_row)
+                self._shard_moments(x, shards, size * per_row)(x[rows], d[rows], to)
+            else:
+                to.fill(0)
+        return partials
 
-    def _column_sums(self, x: Array, shards: int, n: int, out: Array) -> None:
-        """Sums n rows a shard, x (shards·n, width) → out (shards, width): a product with ones is the fastest."""
-        ones = self._ones.get((n, x.dtype.char))
+    def _shard_moments(self, x: Array, shards: int, n: int) -> ShardMoments:
+        key = shards, n, x.shape[1], x.dtype.char
+        kernel = self._kernels.get(key)
+        if kernel is None:
+            kernel = self._kernels[key] = ShardMoments(shards, n, x.shape[1], x.dtype)
+        return kernel
+
+    def _number(self, count: int, dtype: str) -> Array:
+        """Returns a number as an array without a dimension, which NumPy takes faster than Python's."""
+        number = self._numbers.get((count, dtype))
+        if number is None:
+            number = self._numbers[count, dtype] = np.array(count, dtype)
+        return number
+
+    def _ones_of(self, n: int, dtype: np.dtype[Any]) -> Array:
+        ones = self._ones.get((n, dtype.char))
         if ones is None:
-            ones = self._ones[n, x.dtype.char] = np.ones(n, x.dtype)
-        if shards == 1:
-            ones.dot(x, out[0])
-        else:
-            np.matmul(ones, x.reshape(shards, n, x.shape[1]), out)
+            ones = self._ones[n, dtype.char] = np.ones(n, dtype)
+        return ones
 
-    def shard_sums(self, columns: Array, out: Array) -> None:
-        """Writes the sums of each local shard's rows: (rows, k) → out (local shards, k). No exchange."""
-        self._shard_sums(columns, out)
-
-    def _shard_sums(self, array: Array, out: Array) -> None:
-        """Writes the sum over each local shard's rows: (rows, …) → out (local shards, width)."""
+    def shard_sums(self, array: Array, out: Array) -> None:
+        """Writes the sums over each local shard's rows: (rows, …) → out (local shards, width). No exchange."""
+        dtype = array.dtype
+        ones = self.layout.ones.get(dtype.char)
+        if ones is not None and array.ndim == 2 and out.dtype == dtype:
+            ones.dot(array, out[0])
+            return
         flat = array if array.ndim == 2 else array.reshape(array.shape[0], out.shape[1])
-        if flat.dtype.kind not in "fc" or flat.dtype.itemsize == 2:
+        if dtype.char not in WIDE or dtype.char == "e":
             for i, rows in enumerate(self.layout.slices):
                 np.add.reduce(flat[rows], axis=0, out=out[i])
             return
@@ -167,18 +178,20 @@ class Context:
             to = out[first : first + shards]
             if size == 0:
                 to.fill(0)
-            elif to.dtype == flat.dtype:
-                self._column_sums(flat[row : row + shards * size], shards, size, to)
+                continue
+            block, weights = flat[row : row + shards * size], self._ones_of(size, dtype)
+            if to.dtype == dtype:
+                column_sums(weights, block, shards, to)
             else:
-                sums = np.empty(to.shape, flat.dtype)
-                self._column_sums(flat[row : row + shards * size], shards, size, sums)
+                sums = np.empty(to.shape, dtype)
+                column_sums(weights, block, shards, sums)
                 to[...] = sums
 
     def _pack(self, arrays: tuple[Array, ...]) -> _Pack:
-        key = tuple((array.shape[1:], array.dtype.char) for array in arrays)
+        key = tuple([(array.shape, array.dtype.char) for array in arrays])
         pack = self._packs.get(key)
         if pack is None:
-            pack = self._packs[key] = _Pack(arrays, len(self.layout.slices))
+            pack = self._packs[key] = _Pack(arrays, self.layout.shards)
         return pack
 
     # ------------------------------------------------------------------ rows × matrix, gradients
@@ -188,13 +201,13 @@ class Context:
 
         x: (rows, …, n). w: (n, m). Returns (rows, …, m), scratch of the context.
         """
-        groups = self.layout.groups
-        if len(groups) == 1 and groups[0][1] == 1 and x.ndim == 2 and x.shape[0] > 1:
+        layout = self.layout
+        if layout.shards == 1 and x.ndim == 2 and min(x.shape) > 1:  # else dot's bits are not matmul's
             return x.dot(w, self.empty((x.shape[0], w.shape[1]), x.dtype))
         out = self.empty((*x.shape[:-1], w.shape[1]), np.result_type(x, w))
         per_row = prod(x.shape[1:-1])
         x2, out2 = x.reshape(-1, x.shape[-1]), out.reshape(-1, out.shape[-1])
-        for _, shards, row, size in groups:
+        for _, shards, row, size in layout.groups:
             rows = slice(row * per_row, (row + shards * size) * per_row)
             if shards == 1:
                 np.matmul(x2[rows], w, out2[rows])
@@ -216,9 +229,7 @@ class Context:
 
         It counts once. For statistics whose backward needs the same sums: γ and β of a batch norm.
         """
-        if self._gradients is None:
-            raise RuntimeError(f"layer {self.layer!r} asked for a gradient outside of training")
-        self._gradients.add_total(parameter, total)
+        raise RuntimeError(f"layer {self.layer!r} asked for a gradient outside of training")
 
     # ------------------------------------------------------------------ state
 
@@ -284,29 +295,22 @@ class Context:
 
 
 class _Pack:
-    """One row a local shard for the sums of several arrays, sent as one."""
+    """How the sums of several arrays lie in one row a shard, sent as one."""
 
     def __init__(self, arrays: tuple[Array, ...], shards: int) -> None:
         self._shapes = [array.shape[1:] for array in arrays]
         self._dtypes = [array.dtype for array in arrays]
         cuts = np.cumsum([0, *map(prod, self._shapes)]).tolist()
-        self._spans = list(pairwise(cuts))
-        self.rows = np.zeros((shards, cuts[-1]), np.result_type(*self._dtypes))
-        self.parts = [self.rows[:, a:b] for a, b in self._spans]
-        self._flat = all(len(shape) == 1 for shape in self._shapes) and len(set(self._dtypes)) == 1
+        self.spans = [slice(a, b) for a, b in pairwise(cuts)]
+        self.shape, self.dtype = (shards, cuts[-1]), np.result_type(*self._dtypes)
+        self._plain = all(len(shape) == 1 for shape in self._shapes) and len(set(self._dtypes)) == 1
 
     def unpack(self, total: Array) -> Any:
-        """Returns copies of the totals, in the arrays' shapes and dtypes: one, or a tuple."""
-        total = total.copy()
-        if self._flat:
-            parts = [total[a:b] for a, b in self._spans]
-        else:
+        """Returns the totals in the arrays' shapes and dtypes: one, or a tuple."""
+        parts = [total[span] for span in self.spans]
+        if not self._plain:
             parts = [
-                total[a:b].reshape(shape).astype(dtype, copy=False)
-                for (a, b), shape, dtype in zip(self._spans, self._shapes, self._dtypes, strict=True)
+                part.reshape(shape).astype(dtype, copy=False)
+                for part, shape, dtype in zip(parts, self._shapes, self._dtypes, strict=True)
             ]
         return parts[0] if len(parts) == 1 else tuple(parts)
-
-
-_WIDE = {"e": ("d", "d"), "f": ("d", "d"), "d": ("g", "d"), "F": ("D", "D"), "D": ("G", "D")}
-"""dtype → of the sums, of the results. Squares about zero lose (mean/std)² of their precision: one width up."""

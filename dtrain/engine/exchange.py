@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -41,7 +42,9 @@ class Exchange(Protocol):
 class SharedExchange:
     """All ranks on one host: a rank sums its slice straight from its peers' gradients, updates it in place."""
 
-    def __init__(self, layout: FlatLayout, shards: int, ranges: list[Node], communicator: Communicator, dtype: Any) -> None:
+    def __init__(
+        self, layout: FlatLayout, shards: int, ranges: list[Node], communicator: Communicator, dtype: Any
+    ) -> None:
         self._communicator = communicator
         me, size = communicator.rank, layout.size
         covers = [cover(a, b, shards) for a, b in ranges]
@@ -59,23 +62,27 @@ class SharedExchange:
         own = slice(first * layout.block, last * layout.block)
         local = [array[own] for array in every]
         fold, root = _fold_here(covers, shards, [r == me for r, _ in rows])
-        self._fold = [(local[a], local[b], local[to]) for a, b, to in fold]
         self._total = local[root]
+        pieces = [slice(start, start + CHUNK) for start in range(0, len(self._total), CHUNK)]
+        self._pieces = [
+            ([(local[a][piece], local[b][piece], local[to][piece]) for a, b, to in fold], self._total[piece])
+            for piece in pieces
+        ]
 
     def reduce(self, scale: float) -> tuple[Array, bool]:
-        total = self._total
-        for start in range(0, len(total), CHUNK):
-            piece = slice(start, start + CHUNK)
-            for a, b, to in self._fold:
-                np.add(a[piece], b[piece], out=to[piece])
-            np.multiply(total[piece], scale, out=total[piece])
-        return total, is_finite(total)
+        for fold, total in self._pieces:
+            for a, b, to in fold:
+                np.add(a, b, to)
+            np.multiply(total, scale, total)
+        return self._total, is_finite(self._total)
 
     def publish(self) -> None:
         self._communicator.barrier()
 
 
-def _fold_here(covers: list[list[Node]], shards: int, mine: list[bool]) -> tuple[list[tuple[int, int, int]], int]:
+def _fold_here(
+    covers: list[list[Node]], shards: int, mine: list[bool]
+) -> tuple[list[tuple[int, int, int]], int]:
     """Returns additions (a, b, to), to ∈ {a, b}: into this rank's own array where one of the two is."""
     row = {node: i for i, node in enumerate(node for nodes in covers for node in nodes)}
     additions, root = fold_nodes(row, shards)
@@ -92,7 +99,9 @@ def _fold_here(covers: list[list[Node]], shards: int, mine: list[bool]) -> tuple
 class MessageExchange:
     """Ranks that share no memory: partial sums travel by the plan, then the updated slices to everyone."""
 
-    def __init__(self, layout: FlatLayout, shards: int, ranges: list[Node], communicator: Communicator, dtype: Any) -> None:
+    def __init__(
+        self, layout: FlatLayout, shards: int, ranges: list[Node], communicator: Communicator, dtype: Any
+    ) -> None:
         self._communicator = communicator
         self._block, size, me = layout.block, layout.size, communicator.rank
         every = [cover(a, b, shards) for a, b in ranges]
@@ -156,7 +165,8 @@ class MessageExchange:
             for step in joins:
                 for to, part in step.copies:
                     np.copyto(to, part)
-                np.add(*step.operands, out=step.out)
+                left, right = step.operands
+                np.add(left, right, step.out)
         np.multiply(self._total, scale, out=self._total)
         return self._total, is_finite(self._total)
 
@@ -188,7 +198,7 @@ def _own(communicator: Communicator, count: int, dtype: Any) -> Array:
 def is_finite(flat: Array) -> bool:
     """Tells whether all elements are finite; one pass unless their squares overflow."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(np.dot(flat, flat)) or np.isfinite(flat).all())
+        return isfinite(abs(flat.dot(flat))) or bool(np.isfinite(flat).all())
 
 
 def make_exchange(

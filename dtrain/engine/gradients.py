@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -12,6 +12,10 @@ from .tree import Node, children, cover
 if TYPE_CHECKING:
     from dtrain.parameter import FlatLayout, Parameter
     from dtrain.types import Array, GradientOf
+
+
+Leaf: TypeAlias = "tuple[Array, list[tuple[Array, Array]]]"
+"""Where a shard's gradient is written, and the additions (a += b) that it makes possible."""
 
 
 class Gradients:
@@ -24,23 +28,28 @@ class Gradients:
     def __init__(
         self, layout: FlatLayout, nodes: Sequence[Array], first: int, last: int, shards: int
     ) -> None:
-        self._nodes = cover(first, last, shards)
+        nodes_of = cover(first, last, shards)
         self._first = first
-        self._single = last - first == 1
         self._parameters = [p for p in layout.parameters if p.trainable]
         self._idle = [p for p in layout.parameters if not (p.trainable and p.uses)]
-        self._due = sum(p.uses for p in self._parameters)
+        self._due = sum(p.uses > 0 for p in self._parameters)
         self._done = 0
-        depth = max((b - a - 1).bit_length() for a, b in self._nodes)
+        depth = max((b - a - 1).bit_length() for a, b in nodes_of)
         dtype = nodes[0].dtype
+        self._zero = np.zeros((), dtype)
         widest = max((p.size for p in layout.parameters), default=0)
-        self._scratch = [np.empty(widest, dtype) for _ in range(depth)]
-        self._views: dict[str, list[Array]] = {}
+        scratch = [np.empty(widest, dtype) for _ in range(depth)]
+        self._folds: dict[str, list[Leaf]] = {}
         self._leaves: dict[str, Array] = {}
         for p in layout.parameters:
             p._grads = [layout.view(node, p) for node in nodes]
             p._stamp = -1
-            self._views[p.name] = [level[: p.size].reshape(p.shape) for level in self._scratch]
+            levels = [level[: p.size].reshape(p.shape) for level in scratch]
+            self._folds[p.name] = [
+                leaf
+                for node, out in zip(nodes_of, p._grads, strict=True)
+                for leaf in _leaves_of(node, out, levels)
+            ]
             if p.uses > 1 and p.trainable:
                 self._leaves[p.name] = np.zeros((last - first + 1, *p.shape), dtype)
         self._step = 0
@@ -55,26 +64,27 @@ class Gradients:
     def add(self, parameter: Parameter, of: GradientOf) -> None:
         """Calls of(rows, out) for each local shard and folds the results in tree order."""
         if parameter.trainable and self._is_first(parameter):
-            if self._single:
-                of(self.slices[0], parameter._grads[0])
-                return
-            views = self._views[parameter.name]
-            for node, out in zip(self._nodes, parameter._grads, strict=True):
-                self._fold(node, out, lambda leaf, to: of(self.slices[leaf], to), views)
+            for rows, (out, additions) in zip(self.slices, self._folds[parameter.name], strict=True):
+                of(rows, out)
+                for a, b in additions:
+                    np.add(a, b, a)
         elif parameter.trainable:
             self._add_use(parameter, of)
 
     def add_total(self, parameter: Parameter, total: Array) -> None:
         """Takes in a gradient that is a total over all shards already: it counts as the first shard's."""
         if parameter.trainable and self._is_first(parameter):
-            for i, out in enumerate(parameter._grads):
-                if i == 0 and self._first == 0:
-                    np.add(total, 0.0, out, casting="same_kind")  # −0 becomes 0, as beside other ranks' zeros
-                else:
-                    out.fill(0)
+            first, *others = parameter._grads
+            if self._first == 0:
+                # −0 becomes 0, as beside other ranks' zeros.
+                np.add(total, self._zero, first, casting="same_kind")
+            else:
+                first.fill(0)
+            for out in others:
+                out.fill(0)
         elif parameter.trainable:
             shard = iter(range(self._first, self._first + len(self.slices)))
-            self._add_use(parameter, lambda rows, out: np.multiply(total, next(shard) == 0, out))
+            self._add_use(parameter, lambda _, out: np.multiply(total, next(shard) == 0, out))
 
     def _is_first(self, parameter: Parameter) -> bool:
         """Notes a gradient; tells whether its parameter has one use in a step."""
@@ -89,20 +99,11 @@ class Gradients:
         self._done += 1
         return True
 
-    def _fold(self, node: Node, out: Array, leaf: Any, scratch: list[Array]) -> None:
-        if node[1] - node[0] == 1:
-            leaf(node[0] - self._first, out)
-            return
-        left, right = children(node)
-        self._fold(left, out, leaf, scratch)
-        self._fold(right, scratch[0], leaf, scratch[1:])
-        np.add(out, scratch[0], out=out)
-
     def _add_use(self, parameter: Parameter, of: GradientOf) -> None:
         leaves = self._leaves[parameter.name]
         fresh = parameter._stamp != self._step
         parameter._stamp = self._step
-        self._done += 1
+        self._done += fresh
         for i, rows in enumerate(self.slices):
             if fresh:
                 of(rows, leaves[i])
@@ -125,6 +126,18 @@ class Gradients:
                         grad.fill(0)
 
     def _fold_leaves(self, parameter: Parameter) -> None:
-        leaves = self._leaves[parameter.name]
-        for node, out in zip(self._nodes, parameter._grads, strict=True):
-            self._fold(node, out, lambda i, to: np.copyto(to, leaves[i]), self._views[parameter.name])
+        sums = self._leaves[parameter.name][: len(self.slices)]
+        for leaf, (out, additions) in zip(sums, self._folds[parameter.name], strict=True):
+            np.copyto(out, leaf)
+            for a, b in additions:
+                np.add(a, b, a)
+
+
+def _leaves_of(node: Node, out: Array, scratch: list[Array]) -> list[Leaf]:
+    """Returns how the leaves of a node are folded into `out`; each further level takes an array of scratch."""
+    if node[1] - node[0] == 1:
+        return [(out, [])]
+    left, right = children(node)
+    leaves = _leaves_of(left, out, scratch) + _leaves_of(right, scratch[0], scratch[1:])
+    leaves[-1][1].append((out, scratch[0]))
+    return leaves

@@ -33,6 +33,9 @@ class Node:
     shape: Shape = ()
     parameters: list[Parameter] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.source = self.inputs[0] if len(self.inputs) == 1 else None
+
 
 class Network:
     """Layers in order; each takes the output of the one above it, or of those that its `inputs` name.
@@ -100,7 +103,9 @@ class Network:
         used = {i for node in self.nodes for i in node.inputs}
         for i, node in enumerate(self.nodes[:-1]):
             if i + 1 not in used:
-                raise ConfigError(f"the output of layer {node.name!r} is used by no layer; remove it or name it")
+                raise ConfigError(
+                    f"the output of layer {node.name!r} is used by no layer; remove it or name it"
+                )
 
     def _skip_needless(self, needs_dx: bool) -> None:
         """Tells the layers right behind the data that nothing in front of them is trained."""
@@ -127,16 +132,15 @@ class Network:
         outputs: list[Any] = [x]
         backwards: list[Backward] = []
         node = self.nodes[0]
+        watch = self.watch
         try:
             for node in self.nodes:
                 context.layer = node.name
-                inputs = node.inputs
-                if len(inputs) == 1:
-                    y, backward = node.layer.forward(outputs[inputs[0]], context)
-                else:
-                    y, backward = node.layer.forward(tuple(outputs[i] for i in inputs), context)  # type: ignore[arg-type]
-                if self.watch is not None:
-                    self.watch(node.name, "forward", y)
+                source = node.source
+                taken: Any = tuple([outputs[i] for i in node.inputs]) if source is None else outputs[source]
+                y, backward = node.layer.forward(taken, context)
+                if watch is not None:
+                    watch(node.name, "forward", y)
                 outputs.append(y)
                 backwards.append(backward)
         except Exception as error:
@@ -154,14 +158,14 @@ class Network:
         node = self.nodes[-1]
         try:
             for k in range(len(self.nodes) - 1, -1, -1):
-                node = self.nodes[k]
                 dy_k = grads[k + 1]
                 if dy_k is None:
                     continue
+                node = self.nodes[k]
                 context.layer = node.name
                 dx = backwards[k](dy_k)
-                if len(node.inputs) == 1:
-                    self._pass_on(grads, node, node.inputs[0], dx)
+                if node.source is not None:
+                    self._pass_on(grads, node, node.source, dx)
                 else:
                     for i, part in zip(node.inputs, dx, strict=True):  # type: ignore[arg-type]
                         self._pass_on(grads, node, i, part)

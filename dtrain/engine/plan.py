@@ -60,7 +60,9 @@ def make_plan(shards: int, ranges: list[tuple[int, int]], blocks: int, rank: int
 
     final, height = visit((0, shards))
     spans = {r: (a, b) for r, a, b in final}
-    return Plan([levels.get(level, []) for level in range(1, height + 1)], [spans[r] for r in range(len(ranges))])
+    return Plan(
+        [levels.get(level, []) for level in range(1, height + 1)], [spans[r] for r in range(len(ranges))]
+    )
 
 
 def _merge(left: list[Slice], right: list[Slice], blocks: int) -> list[Slice]:
@@ -73,7 +75,9 @@ def _merge(left: list[Slice], right: list[Slice], blocks: int) -> list[Slice]:
     return [(r, cuts[i], cuts[i + 1]) for i, r in enumerate(order)]
 
 
-def _part_of(rank: int, node: Node, left: list[Slice], right: list[Slice], merged: list[Slice]) -> Join | None:
+def _part_of(
+    rank: int, node: Node, left: list[Slice], right: list[Slice], merged: list[Slice]
+) -> Join | None:
     join = Join(node)
     for r, a, b in merged:
         if r == rank:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -21,16 +22,15 @@ class Scratch:
         self._buffers: list[Array] = []
         self._last: list[tuple[Shape, Any, Array]] = []
         self._views: list[dict[tuple[Shape, str], Array]] = []
-        self._next = 0
+        self._next = count()
 
     def rewind(self) -> None:
         """Starts a new step: every buffer is free again."""
-        self._next = 0
+        self._next = count()
 
     def empty(self, shape: Shape, dtype: Any) -> Array:
         """Returns an array of this shape and dtype, 64-byte aligned, with anything in it."""
-        i = self._next
-        self._next = i + 1
+        i = next(self._next)
         try:
             last_shape, last_dtype, view = self._last[i]
         except IndexError:
@@ -53,18 +53,18 @@ class Scratch:
         return view
 
     def _view(self, i: int, shape: Shape, dtype: np.dtype[Any]) -> Array:
-        count = prod(shape) * dtype.itemsize
-        if self._buffers[i].size < count:
-            self._buffers[i] = aligned(count)
+        size = prod(shape) * dtype.itemsize
+        if self._buffers[i].size < size:
+            self._buffers[i] = aligned(size)
             self._views[i].clear()
         if len(self._views[i]) > 64:  # shapes that change with every call must not pile up
             self._views[i].clear()
-        view = self._views[i][shape, dtype.str] = self._buffers[i][:count].view(dtype).reshape(shape)
+        view = self._views[i][shape, dtype.str] = self._buffers[i][:size].view(dtype).reshape(shape)
         return view
 
 
-def aligned(count: int) -> Array:
-    """Returns `count` zero bytes that start at a multiple of 64, where vector instructions are fastest."""
-    raw = np.zeros(count + 64, np.uint8)
+def aligned(size: int) -> Array:
+    """Returns `size` zero bytes that start at a multiple of 64, where vector instructions are fastest."""
+    raw = np.zeros(size + 64, np.uint8)
     start = -raw.ctypes.data % 64
-    return raw[start : start + count]
+    return raw[start : start + size]

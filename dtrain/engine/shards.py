@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Literal
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
 
 from dtrain.errors import ConfigError
+
+if TYPE_CHECKING:
+    from dtrain.types import Array
 
 
 def resolve_shards(shards: int | Literal["auto", "ranks"], ranks: int) -> int:
@@ -41,7 +47,7 @@ def rank_ranges(shards: int, ranks: int) -> list[tuple[int, int]]:
         high = min(bounds[-1] + most, shards - (ranks - rank))
         bounds.append(max(range(low, high + 1), key=lambda bound: (bound & -bound, bound)))
     bounds.append(shards)
-    return list(zip(bounds[:-1], bounds[1:], strict=True))
+    return list(pairwise(bounds))
 
 
 class Layout:
@@ -55,10 +61,18 @@ class Layout:
         self.rows = rows
         self.start, self.stop = bounds[first], bounds[last]
         self.local = self.stop - self.start
-        self.slices = [
-            slice(bounds[i] - self.start, bounds[i + 1] - self.start) for i in range(first, last)
-        ]
+        self.slices = [slice(bounds[i] - self.start, bounds[i + 1] - self.start) for i in range(first, last)]
         self.sizes = [s.stop - s.start for s in self.slices]
+
+    @cached_property
+    def shards(self) -> int:
+        """How many shards this rank has."""
+        return len(self.slices)
+
+    @cached_property
+    def ones(self) -> dict[str, Array]:
+        """Where all rows are one shard: dtype character → a one a row, whose product with them is their sum."""
+        return {char: np.ones(self.local, char) for char in "fdFD"} if self.shards == 1 and self.local else {}
 
     @cached_property
     def groups(self) -> list[tuple[int, int, int, int]]:

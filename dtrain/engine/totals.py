@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -27,13 +27,15 @@ class Totals:
         self._fold_local = fold_range(first, last, leaves)
         self._sent = [node[0] - first for node in covers[communicator.rank]]
         self._width = max(map(len, covers))
+        only = self._sent[0] if self._width == 1 and self._sent else None
+        self._only = None if only is None else slice(only, only + 1)
         self._fold_all, self._root = _fold_covers(covers, self._width, leaves)
-        self._buffers: dict[tuple[tuple[int, ...], Any], tuple[Array, Array, Array]] = {}
+        self._buffers: dict[tuple[tuple[int, ...], Any], _Buffers] = {}
 
     def add(self, partials: Array) -> Array:
-        """Returns the total of every leaf's row: partials (local leaves, …) → (…), to be read before the next call.
+        """Returns the total of every leaf's row: partials (local leaves, …) → (…).
 
-        `partials` is overwritten.
+        `partials` is overwritten, and the total may lie in it; nothing else holds it.
         """
         return self._join(partials, np.add)
 
@@ -42,31 +44,48 @@ class Totals:
         return self._join(partials, np.maximum)
 
     def _join(self, partials: Array, join: np.ufunc) -> Array:
-        for a, b in self._fold_local:
-            join(partials[a], partials[b], out=partials[a])
+        for to, more in self._fold_local:
+            rows = partials[to]
+            join(rows, partials[more], out=rows)
         if self._communicator.size == 1:
             return partials[0]
-        send, receive, every = self._buffers_of(partials.shape[1:], partials.dtype)
-        for i, row in enumerate(self._sent):
-            send[i] = partials[row]
-        self._communicator.allgather(send, receive)
-        for a, b in self._fold_all:
-            join(every[a], every[b], out=every[a])
-        return every[self._root]
-
-    def _buffers_of(self, shape: tuple[int, ...], dtype: Any) -> tuple[Array, Array, Array]:
-        buffers = self._buffers.get((shape, dtype))
+        key = partials.shape[1:], partials.dtype
+        buffers = self._buffers.get(key)
         if buffers is None:
-            send = np.zeros((self._width, *shape), dtype)
-            receive = np.zeros((self._communicator.size, self._width, *shape), dtype)
-            buffers = send, receive, receive.reshape(receive.shape[0] * self._width, *shape)
-            self._buffers[shape, dtype] = buffers
-        return buffers
+            buffers = self._buffers[key] = self._make(*key)
+        if self._only is not None:
+            send = partials[self._only]
+        else:
+            send = buffers.send
+            for i, row in enumerate(self._sent):
+                send[i] = partials[row]
+        self._communicator.allgather(send, buffers.receive)
+        for a, b in buffers.folds:
+            join(a, b, out=a)
+        if buffers.last is None:
+            return buffers.root.copy()
+        return join(*buffers.last)[0]
+
+    def _make(self, shape: tuple[int, ...], dtype: Any) -> _Buffers:
+        send = np.zeros((self._width, *shape), dtype)
+        receive = np.zeros((self._communicator.size, self._width, *shape), dtype)
+        every = receive.reshape(receive.shape[0] * self._width, *shape)
+        folds = [(every[a], every[b]) for a, b in self._fold_all]
+        last = folds.pop() if folds else None
+        return _Buffers(send, receive, folds, last, every[self._root, ...])
 
 
-def _fold_covers(
-    covers: list[list[Node]], width: int, leaves: int
-) -> tuple[list[Step], int]:
+class _Buffers(NamedTuple):
+    """The arrays of one exchange, and the additions that follow it: a += b, and last a + b, one row each."""
+
+    send: Array
+    receive: Array
+    folds: list[tuple[Array, Array]]
+    last: tuple[Array, Array] | None
+    root: Array
+
+
+def _fold_covers(covers: list[list[Node]], width: int, leaves: int) -> tuple[list[Step], int]:
     """Returns the additions over all ranks' rows, `width` a rank, and the row of the root."""
     row = {node: rank * width + i for rank, nodes in enumerate(covers) for i, node in enumerate(nodes)}
     if width == 1 and len(row) == len(covers) and _is_level(list(row), leaves):
@@ -84,4 +103,5 @@ def _is_level(nodes: list[Node], leaves: int) -> bool:
 def square_sums(flat: Array, block: int) -> Array:
     """Returns Σ x² of each block of a flat array, float64, shape (len(flat) / block,)."""
     rows = flat.reshape(-1, block)
-    return np.einsum("ij,ij->i", rows, rows).astype(np.float64)
+    sums: Array = np.einsum("ij,ij->i", rows, rows).astype(np.float64)
+    return sums

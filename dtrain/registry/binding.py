@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from dtrain.errors import ConfigError
+from dtrain.wording import shown
 
 from .bound import Bound
 from .kinds import noun
@@ -14,7 +15,7 @@ from .offers import Factory
 from .signature import Option, Signature, signature_of
 from .table import Entry
 from .values import MismatchError, convert, special
-from .words import expected, shown
+from .words import expected
 
 _ENGINE_KEYS = ("id", "inputs")
 

@@ -11,12 +11,12 @@ from typing import Any
 
 from dtrain.contracts import KINDS
 from dtrain.errors import ConfigError, PluginError, UserError
+from dtrain.wording import shown
 
 from .cause import cause, one_line
 from .kinds import kind_of, noun
 from .offers import Factory
 from .table import Entry
-from .words import shown
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Bound:
         return self.entry.name
 
     def __str__(self) -> str:
-        return f"{noun(self.kind)} {self.name!r} from {self.entry.origin}"
+        return self.entry.title
 
     def build(self) -> Any:
         """Calls the factory; parts among the options are built first.

@@ -72,7 +72,7 @@ def _check_block(block: Collection[str], names: list[str]) -> None:
 def _load(point: EntryPoint) -> Plugin:
     try:
         return _plugin(point, point.load())
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a module that is a script may end in sys.exit()
         raise PluginError(
             f"{_plugin(point)} cannot be loaded from {point.value!r}: {cause(error)}; "
             f'repair or uninstall it, or skip it with [plugins] block = ["{point.name}"]'

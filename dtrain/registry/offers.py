@@ -61,7 +61,7 @@ def _offers(kind: str, impl: pluggy.HookImpl, plugin: Plugin) -> list[Offer]:
 def _call(kind: str, impl: pluggy.HookImpl, plugin: Plugin) -> Mapping[str, Factory]:
     try:
         parts = impl.function()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(
             f"{plugin} failed in its hook {hook_of(kind)}: {cause(error)}; "
             f'repair or uninstall it, or skip it with [plugins] block = ["{plugin.name}"]'

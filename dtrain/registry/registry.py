@@ -46,11 +46,34 @@ class Registry:
         prefer: `optimizers.adam` to the plugin to take it from. block: plugins to leave out.
         extra: further plugins, as (name, object).
         recorded: the table of an earlier run, `Entry.as_dict` of each: it tells what to install for a part
-        that is missing here.
+        that is missing here, or that another plugin would provide without being asked to by `prefer` or `block`.
         Raises PluginError for a plugin that is broken or in conflict, ConfigError for a wrong preference.
         """
         plugins = discover(block, extra)
-        return cls(choose(offers_of(plugins, manager_of(plugins)), prefer or {}), recorded)
+        chosen = choose(offers_of(plugins, manager_of(plugins)), prefer or {})
+        asked = set(prefer or ())
+        kept = [
+            row
+            for row in recorded
+            if f"{row['kind']}.{row['name']}" not in asked and row["plugin"] not in block
+        ]
+        return cls(chosen, kept)
+
+    @classmethod
+    def load_preferring(cls, plugin: str) -> Registry:
+        """Finds all plugins and takes from this one whatever it offers, as for its checks.
+
+        Raises PluginError when there is no such plugin, or one is broken.
+        """
+        plugins = discover()
+        names = [found.name for found in plugins]
+        if plugin not in names:
+            raise PluginError(
+                f"no plugin {plugin!r} is installed{did_you_mean(plugin, names)}; installed: {listed(names)}"
+            )
+        offers = offers_of(plugins, manager_of(plugins))
+        prefer = {f"{o.kind}.{o.name}": plugin for o in offers if o.plugin.name == plugin}
+        return cls(choose(offers, prefer))
 
     def table(self) -> list[Entry]:
         """Returns where every part comes from, sorted by kind and name."""
@@ -91,7 +114,18 @@ class Registry:
             key = self._key(kind, name)
         except PluginError as error:
             raise ConfigError(f"{where}: {error}") from None
+        self._check_recorded(self._entries[key], where)
         return self._entries[key], self._factories[key]
+
+    def _check_recorded(self, entry: Entry, where: str) -> None:
+        """Refuses a part of the same name from another plugin: the run would go on with other arithmetic."""
+        before = self._recorded.get((entry.kind, entry.name))
+        if before is not None and before.plugin != entry.plugin:
+            raise PluginError(
+                f"{where}: the run had the {noun(entry.kind)} {entry.name!r} from {before.origin}, here it "
+                f"comes from {entry.origin}: {_install(before)}, or go on with this one by "
+                f'[plugins] prefer = {{"{entry.kind}.{entry.name}" = "{entry.plugin}"}}'
+            )
 
     def _key(self, kind: str, name: str) -> Key:
         if kind not in KINDS:
@@ -109,12 +143,15 @@ class Registry:
     def _to_install(self, kinds: tuple[str, ...], name: str) -> str:
         for kind in kinds:
             entry = self._recorded.get((kind, name))
-            if entry is not None and entry.distribution is not None:
-                return (
-                    f"; the run had it from {entry.origin}: "
-                    f"install it with `pip install {entry.distribution}=={entry.version}`"
-                )
+            if entry is not None:
+                return f"; the run had it from {entry.origin}: {_install(entry)}"
         return ""
+
+
+def _install(entry: Entry) -> str:
+    if entry.distribution is None:
+        return "give that plugin again"
+    return f"install it with `pip install {entry.distribution}=={entry.version}`"
 
 
 def _entry(offers: list[Offer]) -> Entry:

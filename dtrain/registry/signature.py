@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from dtrain.errors import PluginError, did_you_mean
+from dtrain.wording import shown
 
 from .namespace import namespace
 from .offers import Factory
-from .words import shown
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 REQUIRED: Any = inspect.Parameter.empty

@@ -8,6 +8,7 @@ from typing import Any
 
 from dtrain.errors import PluginError
 
+from .kinds import noun
 from .plugin import describe
 
 
@@ -27,6 +28,11 @@ class Entry:
     def origin(self) -> str:
         """How messages call the plugin."""
         return describe(self.plugin, self.distribution, self.version)
+
+    @property
+    def title(self) -> str:
+        """How messages call the part: `layer 'swish' from plugin 'acme' 1.2 (distribution acme-dtrain)`."""
+        return f"{noun(self.kind)} {self.name!r} from {self.origin}"
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the entry as JSON values."""

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
+from dtrain.wording import shown
+
 from .kinds import a, kind_of, noun
 
-_LONGEST = 60  # characters of a value in a message
 _WORDS: dict[Any, tuple[str, str]] = {
     int: ("a whole number", "whole numbers"),
     float: ("a number", "numbers"),
@@ -21,29 +22,6 @@ _WORDS: dict[Any, tuple[str, str]] = {
     dict: ("a table", "tables"),
     type(None): ("nothing", "nothing"),
 }
-
-
-def shown(value: object) -> str:
-    """Returns a value as a config would spell it, cut short."""
-    text = " ".join(_spelled(value).split())
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
-
-
-def _spelled(value: object) -> str:
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, (str, PurePath)):
-        return f'"{value}"'
-    if isinstance(value, Mapping):
-        pairs = ", ".join(f"{key} = {_spelled(item)}" for key, item in value.items())
-        return f"{{ {pairs} }}" if pairs else "{}"
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_spelled, value))}]"
-    if isinstance(value, int) and abs(value) >= 2**63:
-        return "a number beyond 2⁶³"  # Python refuses to spell the largest ones
-    return repr(value)
 
 
 def expected(annotation: Any, plural: bool = False) -> str:

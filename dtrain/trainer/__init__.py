@@ -1,6 +1,7 @@
 """Training: a job built from a config, its steps, its course, its folder and checkpoints."""
 
-from .job import Job, agree, build_job
+from .agreement import agree
+from .job import Job, build_job
 from .result import Result
 from .session import train_session
 from .trainer import Trainer

@@ -46,7 +46,7 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
     cursor = json.dumps({"format": FORMAT, **checkpoint.cursor})
     metadata = {"dtrain": cursor, "sha256": _digest(checkpoint.arrays, cursor)}
     aside = path.with_name(f".{path.name}.tmp")
-    save_file({name: np.asarray(a, order="C") for name, a in checkpoint.arrays.items()}, aside, metadata)
+    save_file({name: _contiguous(a) for name, a in checkpoint.arrays.items()}, aside, metadata)
     with aside.open("rb") as file:
         os.fsync(file.fileno())
     aside.replace(path)
@@ -89,10 +89,14 @@ def _line(error: Exception) -> str:
 def _digest(arrays: Mapping[str, Array], cursor: str) -> str:
     sha = hashlib.sha256(cursor.encode())
     for name in sorted(arrays):
-        array = np.asarray(arrays[name], order="C")
+        array = _contiguous(arrays[name])
         sha.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
         sha.update(array.data)
     return sha.hexdigest()
+
+
+def _contiguous(array: Array) -> Array:
+    return np.asarray(array, order="C")  # ascontiguousarray makes (1,) of ()
 
 
 def newest(folder: Path) -> tuple[Path, list[str]]:
@@ -109,12 +113,20 @@ def newest(folder: Path) -> tuple[Path, list[str]]:
             continue
         return path, messages
     reason = f" ({messages[0]})" if messages else ""
-    raise CheckpointError(f"{folder}: expected a checkpoint to resume from, found none that is whole{reason}")
+    raise CheckpointError(
+        f"{folder}: expected a checkpoint to resume from, got none that is whole{reason}; "
+        "start again with --overwrite"
+    )
 
 
-def prune(folder: Path, keep: int) -> None:
-    """Removes all but the last `keep` checkpoints, and what an interrupted write left."""
-    for path in sorted(folder.glob(f"step-*{SUFFIX}"))[:-keep]:
+def prune(folder: Path, keep: int, step: int) -> None:
+    """Removes all but the last `keep` checkpoints up to `step`, and what an interrupted write left.
+
+    Those of later steps were damaged when the run was resumed from the one before.
+    """
+    found = sorted(folder.glob(f"step-*{SUFFIX}"))
+    good = [path for path in found if path.name <= name_of(step)]
+    for path in {*found} - {*good[-keep:]}:
         path.unlink()
     for path in folder.glob(f".*{SUFFIX}.tmp"):
         path.unlink()

@@ -34,5 +34,5 @@ def evaluate(replica: Replica, figures: Figures, batches: Batches) -> dict[str, 
     assert leaves is not None, "a set of samples has at least one"
     problems = [found for found in replica.communicator.share(problem) if found is not None]
     if problems:
-        raise on_all_ranks(DataError(problems[0]))
+        raise on_all_ranks(DataError(f"{problems[0]} (one of the validation samples)"))
     return figures.result(replica.totals.add(leaves), batches.samples)

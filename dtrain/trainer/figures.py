@@ -44,8 +44,7 @@ class Figures:
             self.widths = [1 if part.ndim == 1 else part.shape[1] for part in parts]
         columns = self._columns_of(len(y))
         columns[:, 0] = values
-        if not isinstance(weights, int):
-            columns[:, 1] = weights
+        columns[:, 1] = weights
         at = 2
         for part, width in zip(parts, self.widths, strict=True):
             if part.ndim == 1:
@@ -53,8 +52,8 @@ class Figures:
             else:
                 columns[:, at : at + width] = part
             at += width
-        sums = np.zeros((len(context.layout.slices), at + 1))
-        context.shard_sums(columns, sums[:, :-1])
+        sums = np.empty((context.layout.shards, at + 1))
+        context.shard_sums(columns, sums)
         return sums, backward
 
     def _metric(self, metric: Metric, y: Array, batch: Batch, context: Context) -> Array:
@@ -67,7 +66,8 @@ class Figures:
     def _columns_of(self, rows: int) -> Array:
         columns = self._columns.get(rows)
         if columns is None:
-            columns = self._columns[rows] = np.ones((rows, 2 + sum(self.widths)))
+            columns = self._columns[rows] = np.ones((rows, 3 + sum(self.widths)))
+            columns[:, -1] = 0
         return columns
 
     def result(self, sums: Array, samples: int) -> dict[str, float]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from dtrain.config import Config, Part, resolve
 from dtrain.data import hold_out
 from dtrain.engine import Network, resolve_shards
-from dtrain.errors import ConfigError, DataError, UserError, on_all_ranks
-from dtrain.registry import Bound, Registry, compare
+from dtrain.registry import Bound, Registry, blaming, compare
 from dtrain.registry import Entry as PluginEntry
 
+from .agreement import agree
+from .checks import check_job
 from .figures import names_of
 
 if TYPE_CHECKING:
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
         Schedule,
         Transform,
     )
-
-T = TypeVar("T")
 
 
 @dataclass
@@ -54,33 +51,18 @@ class Job:
     callbacks: list[Callback]
 
 
-def agree(communicator: Communicator, what: Callable[[], T]) -> T:
-    """Returns what() when it went well on every rank; else raises the lowest rank's UserError on all of them.
+def build_job(config: Config, communicator: Communicator, recorded: Iterable[Mapping[str, Any]] = ()) -> Job:
+    """Finds the plugins, builds every part and reads the data. A collective; errors are raised on all ranks.
 
-    So one rank can speak for all, and none waits for one that has left. A collective.
+    recorded: the table of plugins of the run that goes on.
     """
-    result: T | None = None
-    error: UserError | None = None
-    try:
-        result = what()
-    except UserError as raised:
-        error = raised
-    messages = communicator.share(None if error is None else str(error))
-    for rank, message in enumerate(messages):
-        if message is not None:
-            raise on_all_ranks(
-                error if error is not None and rank == communicator.rank else UserError(message)
-            )
-    return result  # type: ignore[return-value]
-
-
-def build_job(config: Config, communicator: Communicator) -> Job:
-    """Finds the plugins, builds every part and reads the data. A collective; errors are raised on all ranks."""
-    registry = agree(communicator, lambda: Registry.load(config.plugins.prefer, config.plugins.block))
+    plugins = config.plugins
+    registry = agree(communicator, lambda: Registry.load(plugins.prefer, plugins.block, recorded=recorded))
     rows = [entry.as_dict() for entry in registry.table()]
     tables = [[PluginEntry.from_dict(row) for row in table] for table in communicator.share(rows)]
     agree(communicator, lambda: compare(tables))
-    return agree(communicator, lambda: _build(config, registry, communicator.size))
+    with blaming(registry):
+        return agree(communicator, lambda: _build(config, registry, communicator.size))
 
 
 def _build(config: Config, registry: Registry, ranks: int) -> Job:
@@ -101,7 +83,6 @@ def _build(config: Config, registry: Registry, ranks: int) -> Job:
     metrics = dict(
         zip(names_of([p.name for p in config.train.metrics]), map(made, config.train.metrics), strict=True)
     )
-    _check_schedules(config, optimizer)
     schedules, regularizers = list(map(made, config.schedules)), list(map(made, config.regularizers))
     callbacks, transforms = list(map(made, config.callbacks)), list(map(made, config.data.transforms))
     dataset = made(config.data)
@@ -120,7 +101,7 @@ def _build(config: Config, registry: Registry, ranks: int) -> Job:
         resolved, registry, shards, train, validation, transforms, network, loss, metrics, optimizer,
         schedules, regularizers, callbacks,
     )  # fmt: skip
-    _check_data(job)
+    check_job(job)
     return job
 
 
@@ -133,34 +114,3 @@ def _layers(config: Config, made: Callable[[Part], Any]) -> list[tuple[str, Laye
         layer.inputs = part.inputs
         layers.append((part.id or f"{part.name}_{counts[part.name]}", layer))
     return layers
-
-
-def _check_schedules(config: Config, optimizer: Optimizer) -> None:
-    for part in config.schedules:
-        value = getattr(optimizer, part.of, None)
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            options = [name for name, v in vars(optimizer).items() if isinstance(v, float)]
-            raise ConfigError(
-                f"{part.where}: of = {part.of!r}: optimizer {config.optimizer.name!r} has no such number; "
-                f"it has {', '.join(map(repr, options)) or 'none'}"
-            )
-
-
-def _check_data(job: Job) -> None:
-    """Checks targets against the loss and the network: all of them where they are in memory, else the first."""
-    for name, rows in (("training", job.train), ("validation", job.validation)):
-        if rows is None:
-            continue
-        if not len(rows):
-            raise DataError(f"{job.config.data.where}: there are no {name} samples")
-        if rows.shape != job.train.shape:
-            raise DataError(
-                f"{job.config.data.where}: a validation sample has shape {rows.shape}, "
-                f"a training sample {job.train.shape}"
-            )
-        for start in range(0, len(rows) if rows.whole else 1, 65536):
-            _, y = rows.rows(np.arange(start, min(start + 65536, len(rows)) if rows.whole else 1))
-            try:
-                job.loss.check(y, job.network.shape)
-            except ValueError as error:
-                raise DataError(f"{job.config.data.where} ({name} samples): {error}") from error

@@ -7,17 +7,30 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from math import inf, isfinite, nan
 from pathlib import Path
 from time import strftime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from dtrain.config import dump
 from dtrain.errors import ConfigError
+
+from .agreement import agree
+
+if TYPE_CHECKING:
+    from dtrain.communicator.protocol import Communicator
+
+    from .job import Job
 
 MARKS = ("config.toml", "metrics.jsonl", "checkpoints", "summary.json")
 """Any of these says that a folder holds a run."""
 
 FILES = (*MARKS, "plugins.json", "ranks.json", "environment.json")
+
+COLUMNS = ("kind", "name", "plugin", "distribution", "version")
+"""What a row of plugins.json holds at least."""
 
 
 def default_folder(name: str) -> Path:
@@ -27,7 +40,7 @@ def default_folder(name: str) -> Path:
     while folder.exists():
         n += 1
         folder = stem.with_name(f"{stem.name}-{n}")
-    return folder
+    return folder.absolute()
 
 
 def holds_run(folder: Path) -> bool:
@@ -37,22 +50,35 @@ def holds_run(folder: Path) -> bool:
 
 def check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
     """Raises ConfigError when a run cannot go into this folder; leaves nothing behind."""
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"--out {folder}: expected a folder, got a file")
-    if holds_run(folder) and not (resume or overwrite):
+    try:
+        _check_place(folder)
+        found = holds_run(folder)
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"--out {folder}: expected a folder that can be written, got: {reason}") from error
+    if found and not (resume or overwrite):
         raise ConfigError(
             f"--out {folder}: there is a run in it; --resume goes on with it, --overwrite replaces it"
         )
+    if resume and not found:
+        raise ConfigError(f"--resume: expected a run in {folder}, got none; start it without --resume")
+
+
+def _check_place(folder: Path) -> None:
+    """Raises OSError or ConfigError unless the folder, or the nearest one above it, takes a new file."""
+    if "\0" in str(folder):  # which `exists` swallows
+        raise ValueError("embedded null byte")
     existing = folder
     while not existing.exists():
         existing = existing.parent
     if not existing.is_dir():
-        raise ConfigError(f"--out {folder}: expected a folder at {existing}, got a file")
-    try:
-        with tempfile.TemporaryFile(dir=existing):
-            pass
-    except OSError as error:
-        raise ConfigError(f"--out {folder}: cannot write to {existing}: {error.strerror}") from error
+        raise ConfigError(f"--out {folder}: expected a folder, got a file{_at(existing, folder)}")
+    with tempfile.TemporaryFile(dir=existing):
+        pass
+
+
+def _at(existing: Path, folder: Path) -> str:
+    return "" if existing == folder else f" at {existing}"
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -66,29 +92,79 @@ def write_whole(path: Path, text: str) -> None:
 
 
 class RunFolder:
-    """Writes the files of a run; on ranks that do not write, every call does nothing."""
+    """Writes the files of a run; on ranks that do not write, every call does nothing.
 
-    def __init__(self, path: Path, writes: bool) -> None:
+    free: the name was chosen here and may be changed when another run takes it first.
+    before: what summary.json held when a run that had ended was opened again.
+    """
+
+    def __init__(
+        self, path: Path, writes: bool, *, overwrite: bool = False, free: Callable[[], Path] | None = None
+    ) -> None:
         self.path, self.writes = path, writes
-        self.checkpoints = path / "checkpoints"
+        self.before: Mapping[str, Any] = {}
+        self._overwrite, self._free, self._opened = overwrite, free, False
 
-    def create(self, overwrite: bool) -> None:
-        """Makes the folder; `overwrite` removes the files of a run that is in it, and no others."""
+    @property
+    def checkpoints(self) -> Path:
+        """Where the checkpoints lie."""
+        return self.path / "checkpoints"
+
+    def open(self, job: Job, communicator: Communicator, epochs: int | None) -> None:
+        """Makes the folder and writes what is known at the start. A collective.
+
+        epochs: how many lines of metrics.jsonl stay, when a run goes on; None: all.
+        """
+        agree(communicator, self._make)
+        self._opened = True
+        self.path = Path(communicator.share(str(self.path))[0])
+        ranks = communicator.share(_whoami(communicator.rank))
         if not self.writes:
             return
-        if overwrite:
-            for name in FILES:
-                target = self.path / name
-                if target.is_dir():
-                    shutil.rmtree(target)
-                else:
-                    target.unlink(missing_ok=True)
-        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        self._unfinish()
+        self._cut_metrics(inf if epochs is None else epochs)
+        self.write_text("config.toml", dump(job.config))
+        self.write_json("plugins.json", [entry.as_dict() for entry in job.registry.table()])
+        self.write_json("ranks.json", ranks)
+        self.write_json("environment.json", environment())
+
+    def _make(self) -> None:
+        if not self.writes:
+            return
+        try:
+            if self._overwrite:
+                self._clear()
+            while self._free is not None and not _is_made(self.path):
+                self.path = self._free()
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"--out {self.path}: expected a folder that can be written, got: {error.strerror}"
+            ) from error
+
+    def _clear(self) -> None:
+        """Removes the files of a run, and no others."""
+        for name in FILES:
+            target = self.path / name
+            if target.is_dir() and not target.is_symlink():
+                shutil.rmtree(target)
+            else:
+                target.unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Removes a run that failed before its first epoch and checkpoint: nothing could be done with it."""
+        kept = (self.path / "metrics.jsonl", *self.checkpoints.glob("*.safetensors"))
+        if self.writes and self._opened and not any(path.exists() for path in kept):
+            self._clear()
+            with suppress(OSError):  # other files are in it, or other runs beside it
+                self.path.rmdir()
+                if self._free is not None:
+                    self.path.parent.rmdir()
 
     def write_json(self, name: str, value: Any) -> None:
         """Writes one JSON file."""
         if self.writes:
-            write_whole(self.path / name, json.dumps(value, indent=2, allow_nan=True) + "\n")
+            write_whole(self.path / name, json.dumps(_strict(value), indent=2, allow_nan=False) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
         """Writes one text file."""
@@ -99,30 +175,58 @@ class RunFolder:
         """Adds one line to metrics.jsonl."""
         if self.writes:
             with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+                file.write(json.dumps(_strict(line), allow_nan=False) + "\n")
 
-    def cut_metrics(self, epochs: int) -> None:
-        """Drops the lines of epochs after `epochs`, which a resumed run will write again."""
+    def _cut_metrics(self, epochs: float) -> None:
+        """Drops the lines of epochs after `epochs`, which a resumed run will write again, and torn ones."""
         path = self.path / "metrics.jsonl"
-        if self.writes and path.exists():
-            lines = path.read_text(encoding="utf-8").splitlines()
+        if path.exists():
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
             kept = [line for line in lines if _epoch_of(line) <= epochs]
             write_whole(path, "".join(f"{line}\n" for line in kept))
 
-    def unfinish(self) -> None:
+    def recorded_plugins(self) -> list[dict[str, Any]]:
+        """Returns the table of plugins that the run was started with; empty where it is lost."""
+        try:
+            rows = json.loads((self.path / "plugins.json").read_text(encoding="utf-8"))
+            return [{name: row[name] for name in COLUMNS} for row in rows]
+        except (OSError, ValueError, TypeError, KeyError):  # it only makes messages better
+            return []
+
+    def _unfinish(self) -> None:
         """Removes the mark that a run has ended, when it goes on."""
-        if self.writes:
-            (self.path / "summary.json").unlink(missing_ok=True)
+        path = self.path / "summary.json"
+        with suppress(OSError, ValueError):
+            self.before = dict(json.loads(path.read_text(encoding="utf-8")))
+        path.unlink(missing_ok=True)
+
+
+def _is_made(path: Path) -> bool:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return False
+    return True
+
+
+def _strict(value: Any) -> Any:
+    """Returns a value that JSON can hold: null for a number that is not finite."""
+    if isinstance(value, Mapping):
+        return {key: _strict(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_strict(item) for item in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def _epoch_of(line: str) -> float:
     try:
         return float(json.loads(line)["epoch"])
     except (ValueError, KeyError, TypeError):  # torn by a crash
-        return float("inf")
+        return nan
 
 
-def whoami(rank: int) -> dict[str, Any]:
+def _whoami(rank: int) -> dict[str, Any]:
     """Returns the rank, host and process of the caller."""
     return {"rank": rank, "host": platform.node(), "pid": os.getpid()}
 

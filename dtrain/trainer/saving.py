@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from dtrain import __version__
+from dtrain.errors import CheckpointError, PluginError
 
 from . import checkpoint as files
-from .job import agree
+from .agreement import agree
 from .logical import Snapshot, load_slots, slot_arrays, snapshot_arrays, snapshot_of, take
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Saving:
         checkpoint = self._checkpoint(ended)
         if trainer.folder.writes:
             files.write(trainer.folder.checkpoints / files.name_of(trainer.step), checkpoint)
-            files.prune(trainer.folder.checkpoints, self._config.keep)
+            files.prune(trainer.folder.checkpoints, self._config.keep, trainer.step)
         self._last = monotonic()
         self._saved_step = trainer.step
         trainer.communicator.barrier()
@@ -85,27 +85,49 @@ class Saving:
                 if isinstance(value, Snapshot):
                     arrays |= snapshot_arrays(trainer.replica, value, f"callback/{i}/{key}/")
                     state[key] = {"snapshot": True}
-            callbacks.append(state)
+            callbacks.append(self._plain(callback, state))
         cursor = {
             "dtrain": __version__,
             "position": trainer.position,
             "step": trainer.step,
-            "samples": trainer.position % trainer.batches.count * trainer.job.config.train.batch_size,
             "epoch": trainer.epoch,
             "skipped": trainer.skipped,
-            "sums": trainer.sums.tolist(),
-            "samples_this_epoch": trainer.samples_this_epoch,
-            "updates_this_epoch": trainer.updates_this_epoch,
+            "so_far": trainer.so_far.state(),
             "train": trainer.train,
             "validation": trainer.validation,
             "best": self._best,
             "ended": ended,
             "shards": trainer.job.shards,
-            "schedules": trainer.driver.state(),
+            "kept": self._kept(),
+            "schedules": [
+                self._plain(*pair) for pair in zip(trainer.job.schedules, trainer.driver.state(), strict=True)
+            ],
             "callbacks": callbacks,
             "plugins": [entry.as_dict() for entry in trainer.job.registry.table()],
         }
         return files.Checkpoint(arrays, cursor)
+
+    def _plain(self, part: object, state: dict[str, Any]) -> dict[str, Any]:
+        """Returns a part's state. Raises PluginError for what a checkpoint cannot hold."""
+        try:
+            json.dumps(state)
+        except (TypeError, ValueError) as error:
+            entry = self._trainer.job.registry.owner(part)
+            who = type(part).__name__ if entry is None else f"{entry.name!r} from {entry.origin}"
+            raise PluginError(
+                f"state of {who}: expected JSON values (and snapshots, of a callback), got one that is not: {error}"
+            ) from error
+        return state
+
+    def _kept(self) -> dict[str, Any]:
+        """Returns what a cursor and the states of parts belong to: a resumed run must have the same."""
+        config = self._trainer.job.config
+        return {
+            "[data] (training samples)": self._trainer.batches.samples,
+            "[train] metrics": [part.name for part in config.train.metrics],
+            "[[schedule]]": [part.name for part in config.schedules],
+            "[[callback]]": [part.name for part in config.callbacks],
+        }
 
     # ------------------------------------------------------------------ in
 
@@ -125,12 +147,11 @@ class Saving:
 
     def _take_in(self, path: Path, checkpoint: files.Checkpoint) -> Snapshot:
         trainer, arrays, cursor = self._trainer, checkpoint.arrays, checkpoint.cursor
+        _check_kept(cursor["kept"], self._kept(), path)
         snapshot = snapshot_of(trainer.replica, arrays, path)
         load_slots(trainer.replica, trainer.update, arrays, path)
         trainer.position, trainer.step, trainer.skipped = (cursor[k] for k in ("position", "step", "skipped"))
-        trainer.sums = np.array(cursor["sums"])
-        trainer.samples_this_epoch = cursor["samples_this_epoch"]
-        trainer.updates_this_epoch = cursor["updates_this_epoch"]
+        trainer.so_far.load_state(cursor["so_far"])
         trainer.train, trainer.validation = cursor["train"], cursor["validation"]
         self._best, self._saved_step = cursor["best"], trainer.step
         trainer.stop_reason = cursor["ended"]
@@ -148,3 +169,12 @@ class Saving:
             else value
             for key, value in state.items()
         }
+
+
+def _check_kept(recorded: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:
+    for key, value in now.items():
+        if recorded[key] != value:
+            raise CheckpointError(
+                f"{path}: {key}: expected {recorded[key]}, as when the run was saved, got {value}; "
+                "start a new run for other ones"
+            )

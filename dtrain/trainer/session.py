@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from dtrain.config import load as load_config
-from dtrain.errors import ConfigError, NonFiniteError
+from dtrain.errors import ConfigError, on_all_ranks
+from dtrain.registry import blaming
 
-from .job import agree, build_job
+from .agreement import agree
+from .job import build_job
 from .progress import Progress
 from .run_folder import RunFolder, check_folder, default_folder
 from .trainer import Trainer
+from .watch import Watch
 
 if TYPE_CHECKING:
     from dtrain.communicator.protocol import Communicator
     from dtrain.config import Config
-    from dtrain.types import Array
 
     from .result import Result
 
@@ -39,17 +40,17 @@ def train_session(
 
     out: the run folder; by default `runs/<name>-<time>`. debug: looks at every layer's result. prepared: is
     called with the trainer before the first step.
-    Raises UserError on all ranks alike before anything was written.
+    Raises UserError on all ranks alike; a run that fails before its first step has written nothing.
     """
     config = agree(communicator, load)
     folder = _folder(config, communicator, out, resume, overwrite)
     if resume:
         config = agree(communicator, lambda: _as_recorded(config, folder.path))
-    job = build_job(config, communicator)
+    job = build_job(config, communicator, folder.recorded_plugins() if resume else ())
     if debug:
-        job.network.watch = _name_non_finite
-    trainer = Trainer(job, communicator, folder, Progress(communicator.rank == 0), resume)
-    agree(communicator, lambda: folder.create(overwrite))
+        job.network.watch = Watch(job.network)
+    with blaming(job.registry):
+        trainer = Trainer(job, communicator, folder, Progress(communicator.rank == 0), resume)
     if prepared is not None:
         prepared(trainer)
     return trainer.run()
@@ -59,24 +60,31 @@ def _folder(
     config: Config, communicator: Communicator, out: Path | None, resume: bool, overwrite: bool
 ) -> RunFolder:
     """Returns the folder that rank 0 names, checked by it."""
+    if resume and out is None:
+        raise on_all_ranks(ConfigError("--resume: expected --out with the folder of the run to go on with"))
     writes = communicator.rank == 0
-    path = Path(communicator.share(str((out or default_folder(config.name)).absolute()))[0])
+    free = partial(default_folder, config.name) if out is None else None
+    path = Path(
+        communicator.share(str(out.absolute() if out is not None else default_folder(config.name)))[0]
+    )
     agree(communicator, lambda: check_folder(path, resume=resume, overwrite=overwrite) if writes else None)
-    return RunFolder(path, writes)
+    return RunFolder(path, writes, overwrite=overwrite, free=free)
 
 
 def _as_recorded(config: Config, path: Path) -> Config:
-    """Returns the config with the run's number of shards, which fixes its arithmetic."""
-    recorded = load_config(path / "config.toml").train.shards
-    if isinstance(config.train.shards, int) and config.train.shards != recorded:
-        raise ConfigError(
-            f"[train] shards: the run was started with {recorded} and keeps them, got {config.train.shards}"
-        )
-    return replace(config, train=replace(config.train, shards=recorded))
-
-
-def _name_non_finite(layer: str, phase: str, result: Array) -> None:
-    if not np.isfinite(result).all():
-        where = tuple(int(i) for i in np.argwhere(~np.isfinite(result))[0])
-        what = "its output y" if phase == "forward" else "its gradient dx"
-        raise NonFiniteError(f"layer {layer!r}, {phase}: {what} is not finite at {where}: {result[where]}")
+    """Returns the config with the run's number of shards. Raises ConfigError where it would be another run."""
+    recorded = load_config(path / "config.toml")
+    was, now = recorded.train, config.train
+    kept: list[tuple[str, object, object]] = [
+        ("seed", recorded.seed, config.seed),
+        ("[train] batch_size", was.batch_size, now.batch_size),
+        ("[train] dtype", was.dtype, now.dtype),
+        ("[train] shards", was.shards, now.shards if isinstance(now.shards, int) else was.shards),
+    ]
+    for key, before, wanted in kept:
+        if before != wanted:
+            raise ConfigError(
+                f"{key}: expected {before}, with which the run in {path} was started and which it keeps, "
+                f"got {wanted}; start a new run for another"
+            )
+    return replace(config, train=replace(now, shards=was.shards))

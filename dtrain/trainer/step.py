@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,7 +67,7 @@ class Step:
         backward(loss_backward())
         replica.gradients.end()
         parts[0, -1] = flag
-        return replica.totals.add(parts).copy()
+        return replica.totals.add(parts)
 
     def _transform(self, batch: Batch, context: Context) -> Batch:
         x, y = batch.x, batch.y
@@ -103,7 +104,7 @@ class Step:
             self.sums = sums
             gradient, finite = exchange.reduce(_inverse(sums[1]))
         self.flags = self.sums[-1]
-        finite = self._update.prepare(gradient, finite) and bool(np.isfinite(self.sums[0]))
+        finite = self._update.prepare(gradient, finite) and isfinite(self.sums[0])
         if finite:
             self._update.apply(gradient, step + 1)
             self._replica.context.commit()

@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 from functools import partial
-from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dtrain import __version__
-from dtrain.config import dump
 from dtrain.data import Batches
 from dtrain.engine import Replica
-from dtrain.errors import DataError, NonFiniteError, on_all_ranks
+from dtrain.registry import blame
 
+from .advice import warnings_of
+from .checks import ROLES
+from .clock import StepClock
+from .epoch import EpochSums
 from .evaluate import evaluate
 from .figures import Figures
 from .logical import Snapshot, take
-from .progress import Progress
+from .moments import Moments
+from .not_finite import epoch_not_finite, step_not_finite
+from .report import epoch_line, summary, title
 from .result import Result
-from .run_folder import environment, whoami
 from .saving import Saving
 from .schedules import Driver
 from .signals import Signals
 from .step import Step
 from .update import Penalty, Update
+from .voices import Heard, Voices
 
 if TYPE_CHECKING:
     from dtrain.communicator.protocol import Communicator
     from dtrain.types import Array
 
     from .job import Job
+    from .progress import Progress
     from .run_folder import RunFolder
 
 
@@ -64,18 +68,19 @@ class Trainer:
         self.steps = config.steps if config.steps is not None else per_epoch * (config.epochs or 0)
         self.driver = Driver(job.optimizer, job.schedules, job.config.schedules, self.steps, per_epoch)
         self.saving = Saving(self)
+        self.moments = Moments(job, self)
         self.measures = ("loss", *job.metrics)
         self.held_out = job.validation is not None
         self.resume = resume
-        self.position, self.step, self.skipped, self.updates_this_epoch = 0, 0, 0, 0
+        self.position, self.step, self.skipped = 0, 0, 0
+        self.so_far, self.clock = EpochSums(), StepClock()
         self.train: dict[str, float] = {}
         self.validation: dict[str, float] | None = None
         self.stop_reason: str | None = None
-        self.sums: Array = np.zeros(0)
-        self.samples_this_epoch = 0
+        self.limited = False
+        self._opened = False
         self._restored = False
-        self._epoch_seconds = 0.0
-        self._times: list[float] = []
+        self._began = perf_counter()
         self._order: tuple[int, Array] | None = None
 
     def _batches(self) -> tuple[Batches, Batches | None]:
@@ -104,6 +109,16 @@ class Trainer:
         """The optimizer's options as of now."""
         return {name: value for name, value in vars(self.job.optimizer).items() if not name.startswith("_")}
 
+    @property
+    def size(self) -> int:
+        """How many numbers the parameters hold."""
+        return sum(p.size for p in self.replica.network.parameters)
+
+    @property
+    def rows(self) -> float:
+        """The mean size of a global batch."""
+        return self.batches.samples / self.batches.count
+
     def stop(self, reason: str) -> None:
         """Ends the run after this moment."""
         self.stop_reason = self.stop_reason or reason
@@ -123,50 +138,42 @@ class Trainer:
     def run(self) -> Result:
         """Trains to the end, to a signal, or to a callback's stop. A collective."""
         with Signals() as signals, np.errstate(all="ignore"):  # the engine looks for non-finite values itself
-            self._begin()
             try:
-                self._call("start")
-                code = self._train(signals)
-                if not code:
-                    self._call("end")
-                self.saving.save(ended=None if code else self.stop_reason)
-                self._call("after_checkpoint")
-            except Exception as error:
-                self._tell_failure(error)
+                self._begin()
+                code = self._train(Voices(self.communicator, self.saving, signals))
+                return self._interrupted(code) if code else self._finish()
+            except BaseException as error:
+                blame(error, self.job.registry)
+                self.moments.failure(error)
+                self.folder.discard()
                 raise
             finally:
                 self.progress.close()
-            return self._interrupted(code) if code else self._finish()
 
     def _begin(self) -> None:
         if self.resume:
             self.saving.load()
         else:
             self.replica.initialize()
-        folder = self.folder
-        folder.unfinish()
-        folder.cut_metrics(self.epoch)
-        folder.write_text("config.toml", dump(self.job.config))
-        folder.write_json("plugins.json", [entry.as_dict() for entry in self.job.registry.table()])
-        folder.write_json("ranks.json", self.communicator.share(whoami(self.communicator.rank)))
-        if folder.writes:
-            folder.write_json("environment.json", environment())
-        for warning in self.replica.warnings:
+        self.moments.start(self.communicator)
+        self.progress.start(self.step, self.steps, title(self))
+        for warning in (*self.replica.warnings, *(() if self.resume else warnings_of(self.job.network))):
             self.progress.line(f"dtrain: warning: {warning}")
-        self.progress.start(self.step, self.steps)
 
-    def _train(self, signals: Signals) -> int:
+    def _train(self, voices: Voices) -> int:
         """Runs steps to the end; returns the exit code that a signal asks for, or 0."""
         while self._goes_on():
-            self._one_step(self._flag(signals))
-            if self.position % self.batches.count == 0 or not self._goes_on():
+            heard = self._one_step(voices)
+            if heard.limit and not heard.code and self._goes_on():
+                self.stop(f"time limit of {self.job.config.train.time_limit:g} s")
+                self.limited = True
+            if self._whole() or not self._goes_on():
                 self._end_epoch()
-            if self.train_step.flags:
-                code = self._hear(signals)
-                if code:
-                    return code
-            elif self.saving.due_by_steps():
-                self._checkpoint()
+            if self._goes_on():  # else the end is near, and saves
+                if heard.code:
+                    return heard.code
+                if heard.save or self.saving.due_by_steps():
+                    self._checkpoint()
         return 0
 
     def _goes_on(self) -> bool:
@@ -176,102 +183,74 @@ class Trainer:
             return self.step < self.steps
         return self.position < self.steps
 
-    def _one_step(self, flag: float) -> None:
+    def _whole(self) -> bool:
+        return self.position % self.batches.count == 0
+
+    def _one_step(self, voices: Voices) -> Heard:
         epoch, index = divmod(self.position, self.batches.count)
         order = self._order_of(epoch)
         self.driver.drive(self.step)
         began = perf_counter()
-        updated = self.train_step(self.batches.cut(index, order), epoch, self.step, flag)
+        updated = self.train_step(self.batches.cut(index, order), epoch, self.step, voices.flag())
         seconds = perf_counter() - began
-        self._times.append(seconds)
-        self._epoch_seconds += seconds
         sums = self.train_step.sums
+        heard = voices.hear(self.train_step)
+        if not updated and self.job.config.train.non_finite == "stop":
+            raise step_not_finite(self, sums)
+        self._open()
+        self.clock.note(seconds)
+        self.so_far.seconds += seconds
         self.position += 1
         if updated:
             self.step += 1
-            self.updates_this_epoch += 1
-            self.samples_this_epoch += self.batches.size_of(index)
-            self.sums = self.sums + sums if len(self.sums) else sums
+            self.so_far.add(sums, self.batches.size_of(index))
         else:
-            self._not_finite(sums)
-        if self.progress.due():
-            self._show(float(sums[0] / sums[1]) if sums[1] else 0.0, self.batches.size_of(index) / seconds)
-        if updated and self.job.callbacks:
-            self._call("after_step")
-
-    def _not_finite(self, sums: Array) -> None:
-        if self.job.config.train.non_finite == "skip":
             self.skipped += 1
-            return
-        raise on_all_ranks(
-            NonFiniteError(
-                f"step {self.step + 1} (epoch {self.epoch + 1}): the loss or a gradient is not finite "
-                f"(loss {sums[0] / sums[1]:.4g}); lower the learning rate, clip (train.clip_norm), or skip such "
-                'steps (train.non_finite = "skip"); dtrain debug names the layer'
-            )
-        )
+        if self.progress.due():
+            self._show(float(sums[0] / sums[1]) if sums[1] else 0.0)
+        if updated and self.moments:
+            self.moments("after_step")
+        return heard
 
     def _order_of(self, epoch: int) -> Array:
         if self._order is None or self._order[0] != epoch:
             self._order = (epoch, self.batches.order(self.job.config.seed, epoch))
         return self._order[1]
 
-    # ------------------------------------------------------------------ what ranks tell each other
-
-    def _flag(self, signals: Signals) -> float:
-        """Returns 1 when this rank has something to say after the next step."""
-        return float(bool(signals.code) or (self.communicator.rank == 0 and self.saving.due_by_time()))
-
-    def _hear(self, signals: Signals) -> int:
-        """Lets every rank say what it has to say, and does it; returns the exit code of a signal, or 0."""
-        mine = {"problem": self.train_step.problem, "code": signals.code}
-        if self.communicator.rank == 0:
-            mine |= {"save": self.saving.due_by_time(), "limit": self.saving.past_limit()}
-        said = self.communicator.share(mine)
-        for problem in (words["problem"] for words in said):
-            if problem is not None:
-                raise on_all_ranks(DataError(problem))
-        code = max(words["code"] for words in said)
-        if not code and said[0]["limit"]:
-            self.stop(f"time limit of {self.job.config.train.time_limit:g} s")
-        elif not code and said[0]["save"]:
-            self._checkpoint()
-        return int(code)
+    def _open(self) -> None:
+        """Makes the run folder, after a first step went well: a run that cannot start leaves nothing behind."""
+        if not self._opened:
+            self._opened = True
+            whole_epochs = self.epoch if self._goes_on() else None
+            self.folder.open(self.job, self.communicator, whole_epochs)
 
     def _checkpoint(self) -> None:
         self.saving.save()
-        self._call("after_checkpoint")
+        self.moments("after_checkpoint")
 
     # ------------------------------------------------------------------ epochs, and the end
 
     def _end_epoch(self) -> None:
-        if not self.updates_this_epoch:
-            raise on_all_ranks(
-                NonFiniteError(f"epoch {self.epoch}: no step was finite, so nothing was trained")
-            )
-        self.train = self.figures.result(self.sums, self.samples_this_epoch) | self._penalty()
+        so_far = self.so_far
+        if not so_far.updates:
+            raise epoch_not_finite(self.epoch)
+        self.train = self.figures.result(so_far.sums, so_far.samples) | self._penalty()
         self.validation = self._evaluate()
         watched = (self.validation or self.train)["loss"]
-        self.driver.observe(watched)
-        done = self.position / self.batches.count
-        epoch = int(done) if done.is_integer() else round(done, 4)
-        line = {
-            "epoch": epoch,
-            "step": self.step,
-            "lr": self.options.get("lr"),
-            "train": self.train,
-            "validation": self.validation,
-            "seconds": self._epoch_seconds,
-        }
-        self.folder.append_metrics(line)
-        rate = self.samples_this_epoch / self._epoch_seconds
-        epochs = -(-self.steps // self.batches.count)
-        left = self._seconds_left()
-        self.sums, self.samples_this_epoch, self.updates_this_epoch = np.zeros(0), 0, 0
-        self._epoch_seconds = 0.0
-        self.progress.epoch(epoch, epochs, self.train, self.validation, rate, left)
-        self._call("after_epoch")
+        self._tell_epoch()
+        if self._whole():
+            so_far.reset()
+        if self._whole() or not self.limited:  # a run resumed after its time limit ends this epoch yet
+            self.driver.observe(watched)
+            self.moments("after_epoch")
         self.saving.note_best(watched)
+
+    def _tell_epoch(self) -> None:
+        line = epoch_line(self)
+        self.folder.append_metrics(line)
+        rate = self.so_far.samples / self.so_far.seconds
+        epochs = -(-self.steps // self.batches.count)
+        self.progress.epoch(line["epoch"], epochs, self.train, self.validation, rate, self._seconds_left())
 
     def _evaluate(self) -> dict[str, float] | None:
         if self.validation_batches is None:
@@ -282,81 +261,51 @@ class Trainer:
         return {"penalty": self.update.penalty()} if self.update.penalties else {}
 
     def _seconds_left(self) -> float:
-        recent = self._times[-100:]
         left = self.steps - (self.position if self.job.config.train.steps is None else self.step)
-        return left * sum(recent) / len(recent)
+        return left * self.clock.recent()
 
-    def _show(self, loss: float, rate: float) -> None:
+    def _show(self, loss: float) -> None:
+        rate = self.rows / self.clock.recent()
         self.progress.step(self.step, loss, rate, self._seconds_left())
 
     def _interrupted(self, code: int) -> Result:
+        self._checkpoint()
+        self.progress.close()
         self.progress.line(
-            f"interrupted after step {self.step}; go on with: dtrain train --resume --out {self.folder.path}"
+            f"interrupted after step {self.step:,}; go on with: dtrain train --resume --out {self.folder.path}"
         )
         return Result(self.folder.path, None, code)
 
     def _finish(self) -> Result:
+        self._open()  # where no step was left to do
+        ended = None if self.limited else self.stop_reason
+        if self.moments:
+            self.saving.save(ended)  # so that what was trained is safe when a callback fails now
+        self.moments("end")
+        self.saving.save(ended)
+        self.moments("after_checkpoint")
         if self._restored or (self.validation is None and self.held_out):
             self.validation = self._evaluate()
-        step_seconds = median(self._times) if self._times else None
-        rows = self.batches.samples / self.batches.count
-        summary = {
-            "dtrain": __version__,
-            "ranks": self.communicator.size,
-            "shards": self.job.shards,
-            "epochs": self.epoch,
-            "steps": self.step,
-            "skipped": self.skipped,
-            "stopped": self.stop_reason,
-            "samples_per_second": rows / step_seconds if step_seconds else None,
-            "step_seconds": step_seconds,
-            "train": self.train,
-            "validation": self.validation,
-            "parameters": sum(p.size for p in self.replica.network.parameters),
-            "weights_sha256": self.replica.digest(),
-        }
+        written = summary(self)
         self.communicator.barrier()
-        self.folder.write_json("summary.json", summary)
+        self.folder.write_json("summary.json", written)
+        self.progress.close()
         if self.stop_reason is not None:
             self.progress.line(f"stopped: {self.stop_reason}")
-        self.progress.line(f"run in {self.folder.path}")
-        return Result(self.folder.path, summary)
-
-    # ------------------------------------------------------------------ callbacks
-
-    def _call(self, moment: str) -> None:
-        for callback in self.job.callbacks:
-            try:
-                getattr(callback, moment)(self)
-            except Exception as error:
-                error.add_note(f"in {moment} of callback {self._origin(callback)}")
-                raise
-
-    def _origin(self, part: object) -> str:
-        entry = self.job.registry.owner(part)
-        return type(part).__name__ if entry is None else f"{entry.name!r} from {entry.origin}"
-
-    def _tell_failure(self, error: Exception) -> None:
-        for callback in self.job.callbacks:
-            try:
-                callback.failure(self, error)
-            except Exception as second:
-                error.add_note(f"and failure of callback {self._origin(callback)} raised {second!r}")
+        self.progress.end(self.train, self.validation, perf_counter() - self._began, self.folder.path)
+        return Result(self.folder.path, written)
 
 
 def _penalties(job: Job) -> list[Penalty]:
     """Returns each regularizer with the parameters that its config chooses."""
     penalties = []
-    names = {node.name for node in job.network.nodes}
     for regularizer, part in zip(job.regularizers, job.config.regularizers, strict=True):
-        chosen = names if part.layers is None else set(part.layers)
-        role = {"weights": "weight", "biases": "bias"}[part.on]
         parameters = [
             p
             for node in job.network.nodes
-            if node.name in chosen
+            if part.layers is None or node.name in part.layers
             for p in node.parameters
-            if p.role == role and p.trainable
+            if p.role == ROLES[part.on] and p.trainable
         ]
         penalties.append(Penalty(regularizer, parameters))
     return penalties

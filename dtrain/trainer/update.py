@@ -149,7 +149,12 @@ def _runs(parameters: Sequence[Parameter]) -> Iterator[tuple[int, int]]:
 
 
 def _pieces(span: tuple[int, int], own: slice) -> Iterator[slice]:
-    """Yields the part of a span that lies in `own`, relative to it, in pieces of at most PIECE elements."""
+    """Yields the part of a span that lies in `own`, relative to it, in pieces of at most PIECE elements.
+
+    Cut between blocks, so that a sum over a block does not depend on where a rank's slice starts.
+    """
     start, stop = max(span[0], own.start), min(span[1], own.stop)
-    for a in range(start, stop, PIECE):
-        yield slice(a - own.start, min(a + PIECE, stop) - own.start)
+    while start < stop:
+        end = min(start // BLOCK * BLOCK + PIECE, stop)
+        yield slice(start - own.start, end - own.start)
+        start = end

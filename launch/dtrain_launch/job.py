@@ -12,7 +12,8 @@ class Job:
     ranks         how many processes, at least 1
     command       the arguments of dtrain: ("train", "digits")
     program       what every rank runs in front of them; the absolute path of this Python by default,
-                  because a bare `python` may be another one where the rank starts
+                  because a bare `python` may be another one where the rank starts; -P, because a stray
+                  numpy.py in the working directory is no module of ours
     threads       BLAS threads of a rank; None leaves the choice to the rank
     mpi_args      the user's own arguments for mpirun
     environment   the variables that are set already and are not to be overridden
@@ -22,7 +23,7 @@ class Job:
 
     ranks: int
     command: tuple[str, ...]
-    program: tuple[str, ...] = (sys.executable, "-m", "dtrain")
+    program: tuple[str, ...] = (sys.executable, "-P", "-m", "dtrain")
     threads: int | None = None
     mpi_args: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)

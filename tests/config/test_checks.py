@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dtrain.config.checks import FRACTION, IDS, POSITIVE, WrongValueError, either, one_of, shown, whole
+from dtrain.config.checks import FRACTION, IDS, POSITIVE, WrongValueError, either, one_of, whole
+from dtrain.wording import shown
 
 
 def test_numbers_of_numpy_are_numbers():

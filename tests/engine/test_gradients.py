@@ -215,3 +215,12 @@ def test_a_total_beside_another_gradient_is_refused():
     rank = Rank([p], 8, 0, 8)
     with pytest.raises(RuntimeError, match=r"^parameter 'w' got two gradients in one step"):
         with_total(rank, p, np.ones((3, 2), np.float32), np.ones((8, 3, 2), np.float32))
+
+
+def test_a_missing_gradient_is_zeroed_though_another_parameter_was_used_once_too_often():
+    tied, lone = parameter("tied", uses=2), parameter("lone")
+    rank = Rank([tied, lone], 4, 0, 4)
+    values = rough(4, 3, 2)
+    rank.step((tied, values), (tied, values), (lone, values))
+    rank.step((tied, values), (tied, values), (tied, values))
+    assert not rank.totals(lone)[0, 4].any()

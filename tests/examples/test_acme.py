@@ -7,6 +7,7 @@ What is left for an installed dtrain: `pip install tests/examples/acme` into a f
 from __future__ import annotations
 
 import ast
+import inspect
 import sys
 import tomllib
 from functools import partial
@@ -24,6 +25,7 @@ from dtrain.config import load
 from dtrain.contracts import KINDS
 from dtrain.data import Batches
 from dtrain.engine import Network, Replica
+from dtrain.registry import Registry
 from tests.plugins.optimizers.support import Pad
 from tests.plugins.support import (
     check_gradients,
@@ -58,6 +60,10 @@ def parts(acme):
 
 def offered(acme):
     return {kind: getattr(acme, f"dtrain_{kind}")() for kind in KINDS}
+
+
+def registry_with(acme, **options):
+    return Registry.load(extra=[("acme", acme)], **options)
 
 
 # ---------------------------------------------------------------------- the project
@@ -100,8 +106,25 @@ def test_the_config_uses_every_part(acme, parts):
     built = [parts(kind, part.name, **part.options) for kind, part in used]
     for dense in [part for part in built if type(part).__name__ == "Dense"]:
         built += [dense.initializer, dense.activation]
-    mine = {part for names in offered(acme).values() for part in names.values()}
+    mine = {part for names in offered(acme).values() for part in names.values()} - {acme.Adam}
     assert mine <= {type(part) for part in built}
+
+
+def test_the_adam_of_acme_takes_the_place_of_dtrains_and_its_options(acme):
+    def table(**options):
+        return registry_with(acme, **options).entry("optimizers", "adam")
+
+    assert (table().plugin, table().replaces) == ("acme", "dtrain-optimizers")
+    assert table(block=["acme"]).plugin == "dtrain-optimizers"
+    back = table(prefer={"optimizers.adam": "dtrain-optimizers"})
+    assert (back.plugin, back.replaces) == ("dtrain-optimizers", "acme")
+    ours, theirs = (
+        inspect.signature(registry_with(acme, block=block).factory("optimizers", "adam"))
+        for block in ([], ["acme"])
+    )
+    assert {name: p.default for name, p in ours.parameters.items()} == {
+        name: p.default for name, p in theirs.parameters.items()
+    }
 
 
 # ---------------------------------------------------------------------- each part
@@ -178,6 +201,19 @@ def test_signum(acme):
     assert m == pytest.approx([0.26, 1.91, 0.1])
 
 
+def test_adam_remembers_the_largest_gradient(acme):
+    value, m, v, u = np.zeros((4, 1))
+    options = {"lr": 0.5, "beta_1": 0.5, "beta_2": 0.75, "epsilon": 1e-3}
+    theta = m1 = v1 = u1 = 0.0
+    for t, g in enumerate([4.0, 1.0, -1.0, 0.5], 1):
+        acme.Adam(**options).update(value, np.array([g]), Pad(float, t), m, v, u)
+        m1, v1 = 0.5 * m1 + 0.5 * g, 0.75 * v1 + 0.25 * g * g
+        u1 = max(u1, v1)
+        theta -= 0.5 * m1 / (1 - 0.5**t) / ((u1 / (1 - 0.75**t)) ** 0.5 + 1e-3)
+        assert value[0] == pytest.approx(theta, rel=1e-12)
+    assert (u > v).all()  # Adam itself would have forgotten by now
+
+
 def test_log_cosh(acme):
     y, target = NUMBERS.standard_normal((2, 6, 4))
     values, dy = run_loss(acme.LogCosh(), y, target)
@@ -249,6 +285,8 @@ def test_goal(acme):
     [
         ("Centre", {"momentum": 0.0}, "momentum must be in (0, 1], got 0.0"),
         ("Triangular", {"gain": 0.0}, "gain must be positive, got 0.0"),
+        ("Adam", {"lr": 0.0}, "lr and epsilon must be positive, got 0.0 and 1e-08"),
+        ("Adam", {"beta_2": 1.0}, "beta_1 and beta_2 must be in [0, 1), got 0.9 and 1.0"),
         ("Signum", {"lr": 0.0}, "lr must be positive, got 0.0"),
         ("Signum", {"beta": 1.0}, "beta must be in [0, 1), got 1.0"),
         ("InverseTime", {"decay": -1.0}, "decay must be at least 0, got -1.0"),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file
 
 ACME = Path(__file__).parent / "acme"
 
@@ -30,11 +32,67 @@ def _dtrain(environ: dict[str, str], folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def test_every_kind_of_part_is_listed_with_its_distribution(installed: dict[str, str], tmp_path: Path) -> None:
+def test_every_kind_of_part_is_listed_with_its_distribution(
+    installed: dict[str, str], tmp_path: Path
+) -> None:
     rows = json.loads(_dtrain(installed, tmp_path, "plugins", "list", "--json"))
     acme = [row for row in rows if row["plugin"] == "acme"]
     assert {row["kind"] for row in acme} == {row["kind"] for row in rows} | {"transforms"}
     assert {(row["distribution"], row["version"]) for row in acme} == {("acme-dtrain", "1.2")}
+    assert {row["name"]: row["replaces"] for row in acme if row["replaces"]} == {"adam": "dtrain-optimizers"}
+
+
+def test_the_list_for_people_shows_what_it_replaces(installed: dict[str, str], tmp_path: Path) -> None:
+    lines = _dtrain(installed, tmp_path, "plugins", "list").splitlines()
+    assert lines[0].split() == ["KIND", "NAME", "PLUGIN", "DISTRIBUTION", "VERSION", "REPLACES"]
+    (adam,) = [line.split() for line in lines if line.startswith("optimizers") and " adam " in line]
+    assert adam == ["optimizers", "adam", "acme", "acme-dtrain", "1.2", "dtrain-optimizers"]
+    assert max(map(len, lines)) <= 100
+
+
+BLOCKED = """
+[data]
+name = "digits"
+
+[[network]]
+name = "dense"
+units = 10
+
+[loss]
+name = "softmax_cross_entropy"
+
+[optimizer]
+name = "adam"
+
+[train]
+steps = 3
+"""
+
+
+@pytest.mark.parametrize(
+    ("plugins", "provider", "slots"),
+    [
+        ("", "acme", {"m", "v", "u"}),
+        ('[plugins]\nblock = ["acme"]', "dtrain-optimizers", {"m", "v"}),
+        ('[plugins]\nprefer = { "optimizers.adam" = "dtrain-optimizers" }', "dtrain-optimizers", {"m", "v"}),
+    ],
+)
+def test_a_config_gets_the_built_in_adam_back(
+    installed: dict[str, str], tmp_path: Path, plugins: str, provider: str, slots: set[str]
+) -> None:
+    (tmp_path / "config.toml").write_text(f"{plugins}\n{BLOCKED}")
+    _dtrain(installed, tmp_path, "train", "config.toml", "--out", "run")
+    rows = json.loads((tmp_path / "run" / "plugins.json").read_text())
+    assert [row["plugin"] for row in rows if row["name"] == "adam"] == [provider]
+    assert ("acme" in {row["plugin"] for row in rows}) == ("block" not in plugins)
+    (last,) = (tmp_path / "run" / "checkpoints").glob("step-*")
+    assert {name.split("/")[1] for name in load_file(last) if name.startswith("slot/")} == slots
+
+
+def test_all_of_it_passes_the_checks(installed: dict[str, str], tmp_path: Path) -> None:
+    said = _dtrain(installed, tmp_path, "plugins", "check", "acme").splitlines()
+    assert len([line for line in said if re.match(r"\w+\.\w+ +\d+ +- +- ", line)]) >= 13
+    assert ", 0 failed" in said[-1]
 
 
 def test_a_run_on_two_ranks_uses_all_of_them(installed: dict[str, str], tmp_path: Path) -> None:
@@ -47,6 +105,7 @@ def test_a_run_on_two_ranks_uses_all_of_them(installed: dict[str, str], tmp_path
     plugins = json.loads((tmp_path / "two" / "plugins.json").read_text())
     assert len([row for row in plugins if row["plugin"] == "acme"]) >= 11
     first, *_, last = (
-        json.loads(line)["train"]["loss"] for line in (tmp_path / "two" / "metrics.jsonl").read_text().splitlines()
+        json.loads(line)["train"]["loss"]
+        for line in (tmp_path / "two" / "metrics.jsonl").read_text().splitlines()
     )
     assert last < first

@@ -99,7 +99,7 @@ def test_the_users_own_flags_replace_ours(flavour, mpi_args, flags):
 
 def test_ranks_run_dtrain_with_this_very_python_unless_told_otherwise():
     arguments, _ = command_line(Job(1, ("train", "digits")), MPICH)
-    assert arguments[-7:] == ["-n", "1", sys.executable, "-m", "dtrain", "train", "digits"]
+    assert arguments[-8:] == ["-n", "1", sys.executable, "-P", "-m", "dtrain", "train", "digits"]
 
 
 def test_the_printed_line_means_the_same_to_a_shell():

@@ -17,7 +17,7 @@ def test_a_dry_run_prints_the_command_on_stdout_and_starts_nothing(fake, start):
     assert launcher.returncode == 0
     assert err == ""
     assert out.count("\n") == 1
-    rest = f" -n 3 {sys.executable} -m dtrain train digits\n"
+    rest = f" -n 3 {sys.executable} -P -m dtrain train digits\n"
     assert out.endswith(f"{path} --bind-to none --map-by :OVERSUBSCRIBE{rest}")
     assert fake.log() == []
 

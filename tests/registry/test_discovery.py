@@ -140,3 +140,16 @@ def test_an_explicit_plugin_cannot_take_a_name_but_may_be_the_same_object(site):
         "the plugin name 'zeta' is taken twice, by plugin 'zeta' 1 (distribution zeta) "
         "and by plugin 'zeta' (given explicitly); uninstall one of them, or rename its entry point"
     )
+
+
+def test_a_module_that_leaves_the_program_is_an_error(site):
+    site.install("acme", "1", {"acme": "acme_plugin"}, acme_plugin="import sys\nsys.exit(0)\n")
+
+    with pytest.raises(PluginError) as caught:
+        discover()
+
+    assert str(caught.value) == (
+        "plugin 'acme' 1 (distribution acme) cannot be loaded from 'acme_plugin': "
+        f"SystemExit: 0 ({site.folder}/acme_plugin.py, line 2); "
+        'repair or uninstall it, or skip it with [plugins] block = ["acme"]'
+    )

@@ -139,3 +139,41 @@ def test_the_registry_imports_neither_mpi_nor_the_engine():
     )
 
     assert run.stdout.strip() == "[]"
+
+
+ADAM = Entry("optimizers", "adam", "acme", "acme-dtrain", "1.2", replaces="dtrain-optimizers")
+
+
+def test_a_part_that_another_plugin_would_provide_is_refused_with_both_ways_out(site, offering):
+    plugins = [("builtin", offering(optimizers={"adam": Adam}))]
+
+    with pytest.raises(PluginError) as caught:
+        Registry.load(extra=plugins, recorded=[ADAM.as_dict()]).bind("optimizers", "adam", {}, "[optimizer]")
+
+    assert str(caught.value) == (
+        "[optimizer]: the run had the optimizer 'adam' from plugin 'acme' 1.2 (distribution acme-dtrain), here "
+        "it comes from plugin 'builtin' (given explicitly): install it with `pip install acme-dtrain==1.2`, or "
+        'go on with this one by [plugins] prefer = {"optimizers.adam" = "builtin"}'
+    )
+    for ask in ({"prefer": {"optimizers.adam": "builtin"}}, {"block": ["acme"]}):
+        registry = Registry.load(extra=plugins, recorded=[ADAM.as_dict()], **ask)
+        assert type(registry.bind("optimizers", "adam", {}, "[optimizer]").build()) is Adam
+
+
+def test_another_version_of_the_recorded_plugin_goes_on(site, offering):
+    plugins = [("acme", offering(optimizers={"adam": Adam}))]
+
+    Registry.load(extra=plugins, recorded=[ADAM.as_dict()]).bind("optimizers", "adam", {}, "[optimizer]")
+
+
+def test_a_missing_part_that_was_given_explicitly_says_so(site, offering):
+    mine = Entry("optimizers", "mine", "notebook", None, None)
+    registry = Registry.load(extra=[("x", offering(optimizers={"adam": Adam}))], recorded=[mine.as_dict()])
+
+    with pytest.raises(ConfigError) as caught:
+        registry.bind("optimizers", "mine", {}, "[optimizer]")
+
+    assert str(caught.value) == (
+        "[optimizer]: no plugin provides the optimizer 'mine'; "
+        "the run had it from plugin 'notebook' (given explicitly): give that plugin again"
+    )

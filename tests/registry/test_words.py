@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from dtrain.contracts import Activation, Initializer, Layer
-from dtrain.registry.words import expected, shown
+from dtrain.registry.words import expected
+from dtrain.wording import shown
 
 
 @pytest.mark.parametrize(

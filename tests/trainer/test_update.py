@@ -158,12 +158,7 @@ def test_the_sum_of_penalties_has_the_same_bits_on_any_ranks(dtype, ranks, share
     assert {found for found, _ in run_ranks(ranks, body, share_memory)} == {one}
 
 
-CUT = pytest.mark.xfail(
-    reason="Update._pieces cuts inside a block, at places that depend on the rank's slice"
-)
-
-
-@pytest.mark.parametrize("ranks", [1, 2, pytest.param(3, marks=CUT)])
+@pytest.mark.parametrize("ranks", [1, 2, 3])
 def test_penalties_of_chosen_layers_beyond_one_piece_have_the_same_bits_on_any_ranks(ranks):
     """The chosen parameter starts inside a block, and is longer than what an optimizer gets at once."""
 

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from dtrain import Array, Backward, Context, Layer, Maker, Shape
+from dtrain import Array, Backward, Context, Layer, Maker, Shape, State
+
+_ONE = np.array(1.0)
 
 
 class BatchNorm(Layer):
@@ -23,6 +27,7 @@ class BatchNorm(Layer):
     """
 
     examples = [{}, {"scale": False, "offset": False}, {"input": (3, 2, 4)}]
+    absorbs_bias = True
 
     def __init__(
         self, momentum: float = 0.1, epsilon: float = 1e-5, scale: bool = True, offset: bool = True
@@ -33,6 +38,10 @@ class BatchNorm(Layer):
             raise ValueError(f"epsilon must be positive, got {epsilon}")
         self.momentum, self.epsilon = momentum, epsilon
         self.has_scale, self.has_offset = scale, offset
+        # NumPy takes arrays without a dimension faster than Python's numbers.
+        self._epsilon, self._momentum = np.array(epsilon), np.array(momentum)
+        self._keep = np.array(1 - momentum)
+        self._weights: dict[tuple[int, str], tuple[Array, Array]] = {}
 
     def build(self, shape: Shape, make: Maker) -> Shape:
         if not shape:
@@ -48,55 +57,60 @@ class BatchNorm(Layer):
         return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
+        shape, dtype = x.shape, x.dtype
         if context.training:
-            count, mean, variance = context.moments(x, axes=self.axes)
-            self._observe(count, mean, variance, context)
+            count, mean, variance = context.moments(x, self.axes)
+            fresh, minus = self._weights_of(count, dtype)
+            if count:
+                self._observe(self.mean, mean, self._momentum, context)
+                self._observe(self.variance, variance, fresh, context)
         else:
             count, mean, variance = 0, self.mean.value, self.variance.value
-        dtype = x.dtype
-        inverse = np.add(variance, self.epsilon)
-        np.sqrt(inverse, inverse)
-        np.divide(1, inverse, inverse)
+        root = np.add(variance, self._epsilon)
+        inverse = np.divide(_ONE, np.sqrt(root, root), root).astype(dtype)
         centre = mean.astype(dtype)
-        rest = mean - centre  # what rounding to x's dtype lost: it matters where mean ≫ standard deviation
-        scale = inverse.astype(dtype)
-        if self.has_scale:
-            scale *= self.gamma.value
-        offset = rest.astype(dtype)
-        offset *= scale
-        offset = np.subtract(self.beta.value if self.has_offset else 0, offset, offset)
-        xc = np.subtract(x, centre, context.empty(x.shape, dtype))
-        y = np.multiply(xc, scale, context.empty(x.shape, dtype))
-        y += offset
+        rest = np.subtract(mean, centre).astype(dtype)  # what rounding lost: matters at mean ≫ deviation
+        scale = np.multiply(inverse, self.gamma.value) if self.has_scale else inverse
+        offset = np.multiply(rest, scale)
+        np.subtract(self.beta.value if self.has_offset else 0, offset, offset)
+        xc = np.subtract(x, centre, context.empty(shape, dtype))
+        y = np.multiply(xc, scale, context.empty(shape, dtype))
+        np.add(y, offset, y)
 
         def backward(dy: Array) -> Array:
-            dx: Array = np.multiply(dy, scale, context.empty(x.shape, dtype))
+            dx: Array = np.multiply(dy, scale, context.empty(shape, dtype))
             if not count and not context.training:  # inference: μ and σ² are constants
                 return dx
-            product = np.multiply(dy, xc, context.empty(x.shape, dtype))
+            product = np.multiply(dy, xc, context.empty(shape, dtype))
             sum_dy, sum_dy_xc = context.sum(dy, product, axes=self.axes)
-            sum_dy_x_hat = rest * sum_dy  # float64 from here on
+            sum_dy_x_hat = np.multiply(rest, sum_dy)  # x̂ = (xc − rest)·inverse
             np.subtract(sum_dy_xc, sum_dy_x_hat, sum_dy_x_hat)
-            sum_dy_x_hat *= inverse
+            np.multiply(sum_dy_x_hat, inverse, sum_dy_x_hat)
             if self.has_scale:
                 context.gradient_total(self.gamma, sum_dy_x_hat)
             if self.has_offset:
                 context.gradient_total(self.beta, sum_dy)
-            # dx = scale·(dy − Σdy/n − x̂·Σ(dy·x̂)/n), x̂ = (xc − rest)·inverse
-            by_count = scale * (-1 / max(count, 1))
-            sum_dy_x_hat *= inverse
-            sum_dy_x_hat *= by_count
-            rest_part = rest * sum_dy_x_hat
-            constant = np.multiply(sum_dy, by_count)
-            constant -= rest_part.astype(dtype)
-            dx += np.multiply(xc, sum_dy_x_hat.astype(dtype), product)
-            dx += constant
+            # dx = scale·(dy − Σdy/n − x̂·Σ(dy·x̂)/n) = scale·dy + slope·xc + constant
+            by_count = np.multiply(scale, minus)
+            slope = np.multiply(sum_dy_x_hat, inverse)
+            np.multiply(slope, by_count, slope)
+            constant = np.multiply(by_count, sum_dy, by_count)
+            np.subtract(constant, np.multiply(slope, rest), constant)
+            np.add(dx, np.multiply(xc, slope, product), dx)
+            np.add(dx, constant, dx)
             return dx
 
         return y, backward
 
-    def _observe(self, count: int, mean: Array, variance: Array, context: Context) -> None:
-        if count:
-            m, n = self.momentum, count / max(count - 1, 1)
-            context.update(self.mean, self.mean.value * (1 - m) + mean.real * m)
-            context.update(self.variance, self.variance.value * (1 - m) + variance.real * (m * n))
+    def _weights_of(self, count: int, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+        """Returns the weight of a batch's variance in the running one, unbiased, and −1/count."""
+        weights = self._weights.get((count, dtype.char))
+        if weights is None:
+            fresh = np.array(self.momentum * count / max(count - 1, 1))
+            weights = self._weights[count, dtype.char] = fresh, np.array(-1 / max(count, 1), dtype)
+        return weights
+
+    def _observe(self, state: State, value: Array, weight: Array, context: Context) -> None:
+        """Moves a running statistic towards that of this batch."""
+        new = np.multiply(state.value, self._keep)
+        context.update(state, np.add(new, np.multiply(value.real, weight), new))

@@ -21,6 +21,9 @@ class SoftmaxCrossEntropy(Loss):
 
     examples = [{"input": (5,), "target": "classes"}]
 
+    def __init__(self) -> None:
+        self._constants: dict[tuple[Shape, str], tuple[Array, Array, Array]] = {}
+
     def check(self, target: Array | None, shape: Shape) -> None:
         if target is None:
             raise ValueError("softmax_cross_entropy needs a class for every sample; the data has no targets")
@@ -45,25 +48,34 @@ class SoftmaxCrossEntropy(Loss):
             )
 
     def forward(self, y: Array, target: Array, context: Context) -> tuple[Array, Callable[[], Array]]:
-        classes = y.shape[-1]
-        logits = y.reshape(-1, classes)
-        start = np.arange(0, logits.size, classes)
-        top = logits.ravel().take(logits.real.argmax(axis=1) + start)
-        shifted = np.subtract(logits, top[:, None], out=context.empty(logits.shape, y.dtype))
-        at = np.add(target.reshape(-1), start, dtype=np.int64, casting="unsafe")  # uint64 + int64 is a float
-        chosen = shifted.ravel().take(at)
-        p = np.exp(shifted, out=shifted)
-        total = np.einsum("ij->i", p)  # a product with ones would round a row by how many rows are beside it
-        values = (np.log(total) - chosen).reshape(target.shape)
-        if values.ndim > 1:
-            values = values.sum(axis=tuple(range(1, values.ndim)))
+        logits = y.reshape(target.size, y.shape[-1])
+        start, ones, one = self._constants_of(logits)
+        top = logits.take(logits.real.argmax(1) + start)
+        shifted = np.subtract(logits, top[:, None], context.empty(logits.shape, y.dtype))
+        at = target.reshape(-1).astype(np.intp, copy=False) + start
+        chosen = shifted.take(at)
+        p = np.exp(shifted, shifted)
+        total = np.vecdot(ones, p)  # row by row; p.dot(ones) takes several rows at once, in other bits
+        values = np.log(total) - chosen
+        if target.ndim > 1:
+            values = values.reshape(target.shape).sum(axis=tuple(range(1, target.ndim)))
 
         def backward() -> Array:
-            dy: Array = np.divide(p, total[:, None], out=p)
-            dy.reshape(-1)[at] -= 1
+            dy: Array = np.divide(p, total[:, None], p)
+            dy.reshape(-1)[at] -= one
             return dy.reshape(y.shape)
 
         return values, backward
+
+    def _constants_of(self, logits: Array) -> tuple[Array, Array, Array]:
+        """Returns where each row starts in the flat logits, a one a class, and one, of the logits' dtype."""
+        key = logits.shape, logits.dtype.char
+        found = self._constants.get(key)
+        if found is None:
+            (rows, classes), dtype = logits.shape, logits.dtype
+            found = np.arange(rows) * classes, np.ones(classes, dtype), np.ones((), dtype)
+            self._constants[key] = found
+        return found
 
     def predict(self, y: Array) -> Array:
         p: Array = np.exp(y - y.max(axis=-1, keepdims=True))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import numpy as np
+
 from dtrain import Array, Context, Metric
 
 
@@ -12,6 +14,6 @@ class Accuracy(Metric):
     """
 
     def forward(self, y: Array, target: Array, context: Context) -> Array:
-        classes = y.argmax(axis=-1) if y.shape[-1] > 1 else (y[..., 0] > 0)
-        hits: Array = classes.reshape(target.shape) == target
+        classes = y.argmax(-1) if y.shape[-1] > 1 else (y[..., 0] > 0)
+        hits: Array = np.equal(classes.reshape(target.shape), target)
         return hits if hits.ndim == 1 else hits.mean(axis=tuple(range(1, hits.ndim)))

@@ -1,4 +1,4 @@
-"""A plugin of dtrain: one part of every kind."""
+"""A plugin of dtrain: one part of every kind, and an `adam` in place of dtrain's own."""
 
 from dtrain import hookimpl
 
@@ -9,7 +9,7 @@ from .initializers import Triangular
 from .layers import Centre, ScaleShift
 from .losses import LogCosh
 from .metrics import Within
-from .optimizers import Signum
+from .optimizers import Adam, Signum
 from .regularizers import LogSquare
 from .schedules import InverseTime
 from .transforms import Jitter
@@ -32,7 +32,7 @@ def dtrain_initializers():
 
 @hookimpl
 def dtrain_optimizers():
-    return {"signum": Signum}
+    return {"adam": Adam, "signum": Signum}
 
 
 @hookimpl

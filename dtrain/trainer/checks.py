@@ -1,0 +1,99 @@
+"""Whether the parts of a job fit each other: what no part can know by itself."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dtrain.errors import ConfigError, DataError, did_you_mean, listed
+
+if TYPE_CHECKING:
+    from dtrain.config import RegularizerPart
+    from dtrain.contracts import Rows
+    from dtrain.engine import Network
+
+    from .job import Job
+
+ROLES = {"weights": "weight", "biases": "bias"}
+"""From `on` of a regularizer to the role of a parameter."""
+
+AT_ONCE = 65536  # rows
+
+
+def check_job(job: Job) -> None:
+    """Raises ConfigError or DataError for the first thing that does not fit."""
+    _check_size(job.network)
+    _check_schedules(job)
+    for part in job.config.regularizers:
+        _check_regularizer(part, job.network)
+    _check_samples(job)
+    _check_targets(job, "training", job.train)
+    if job.validation is not None:
+        _check_targets(job, "validation", job.validation)
+
+
+def _check_size(network: Network) -> None:
+    """Before anything of that size is asked for: not every system says no."""
+    needed = sum(p.size for p in network.parameters) * network.dtype.itemsize
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there:
+        largest = max(network.parameters, key=lambda p: p.size)
+        raise ConfigError(
+            f"[[network]]: expected parameters that fit into memory, {there / 1e9:.3g} GB, got {needed / 1e9:.3g} GB; "
+            f"the largest is {largest.name!r} of shape {largest.shape}"
+        )
+
+
+def _check_schedules(job: Job) -> None:
+    numbers = [name for name, value in vars(job.optimizer).items() if _is_number(value) and name[0] != "_"]
+    for part in job.config.schedules:
+        if part.of not in numbers:
+            raise ConfigError(
+                f"{part.where} of: expected a number among the options of the optimizer "
+                f"{job.config.optimizer.name!r}, got {part.of!r}{did_you_mean(part.of, numbers)}; "
+                f"it has {listed(numbers)}"
+            )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _check_regularizer(part: RegularizerPart, network: Network) -> None:
+    names = [node.name for node in network.nodes]
+    for wanted in part.layers or ():
+        if wanted not in names:
+            raise ConfigError(
+                f"{part.where} layers: expected ids of layers, got {wanted!r}{did_you_mean(wanted, names)}; "
+                f"there are {listed(names)}"
+            )
+        (node,) = (node for node in network.nodes if node.name == wanted)
+        if not any(p.role == ROLES[part.on] for p in node.parameters):
+            raise ConfigError(
+                f"{part.where} layers: expected layers that have {part.on}, got {wanted!r}, which has none; "
+                "leave it out"
+            )
+
+
+def _check_samples(job: Job) -> None:
+    where = job.config.data.where
+    if not len(job.train):
+        raise DataError(f"{where}: expected samples to train on, got none")
+    if job.validation is not None and job.validation.shape != job.train.shape:
+        raise DataError(
+            f"{where}: expected validation samples of shape {job.train.shape}, as those to train on, "
+            f"got {job.validation.shape}"
+        )
+
+
+def _check_targets(job: Job, name: str, rows: Rows) -> None:
+    """All targets where they are in memory; else the first one, the others batch by batch."""
+    count = len(rows) if rows.whole else 1
+    for start in range(0, count, AT_ONCE):
+        _, y = rows.rows(np.arange(start, min(start + AT_ONCE, count)))
+        try:
+            job.loss.check(y, job.network.shape)
+        except ValueError as error:
+            raise DataError(f"{job.config.data.where}, {name} samples: {error}") from error

@@ -1,0 +1,82 @@
+"""A job of several ranks, started from this process: what `dtrain.train(…, ranks=N)` does."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from dtrain.config import Config, dump
+from dtrain.errors import DtrainError, RunError
+
+from .agreement import error_named
+from .result import Result
+
+INTERRUPTED = (130, 143)
+
+
+def train_in_ranks(config: Config, ranks: int, out: Path, options: Sequence[str]) -> Result:
+    """Trains on `ranks` processes of this machine and returns what their run folder holds.
+
+    options: further arguments of `dtrain train`. What the job writes appears on this process's stderr.
+    Raises the error that ended the job.
+    """
+    with tempfile.TemporaryDirectory(prefix="dtrain-") as folder:
+        asked, report = Path(folder) / "config.toml", Path(folder) / "error.json"
+        asked.write_text(dump(config), encoding="utf-8")
+        train = ["train", str(asked), "--out", str(out), *options]
+        code = _run(["launch", "-n", str(ranks), "--", *train], report)
+        if code and code not in INTERRUPTED:
+            raise _error(code, report, asked, config.source)
+    return Result(out, None if code else json.loads((out / "summary.json").read_text("utf-8")), code)
+
+
+def _run(arguments: Sequence[str], report: Path) -> int:
+    """Returns the exit code of a `dtrain` command. Ctrl-C here makes it save and leave."""
+    environment = {**os.environ, "DTRAIN_REPORT": str(report)}
+    if sys.stderr is not None and sys.stderr.isatty():
+        environment.setdefault("DTRAIN_PROGRESS", "bar")
+    child = subprocess.Popen(
+        [sys.executable, "-P", "-m", "dtrain", *arguments],
+        env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )  # fmt: skip
+    assert child.stdout is not None
+    with child, child.stdout:
+        while True:
+            try:
+                _pass_on(child.stdout)
+                return child.wait()
+            except KeyboardInterrupt:
+                child.send_signal(signal.SIGINT)
+            except BaseException:
+                child.kill()
+                raise
+
+
+def _pass_on(stream: IO[bytes]) -> None:
+    """Writes to stderr, of a terminal or a notebook, as it comes."""
+    text = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    while chunk := os.read(stream.fileno(), 65536):
+        with suppress(OSError):
+            sys.stderr.write(text.decode(chunk))
+            sys.stderr.flush()
+
+
+def _error(code: int, report: Path, asked: Path, source: str) -> DtrainError:
+    """Returns the error that the job reported; messages call the config as the caller does."""
+    try:
+        name, message = json.loads(report.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return RunError(f"the job ended with exit code {code}; what it said is above")
+    message = message.replace(f"{asked}: ", f"{source}: " if source else "")
+    error = error_named(name, message)
+    return error if code == 2 or isinstance(error, RunError) else RunError(message)

@@ -1,0 +1,111 @@
+"""The command: what it trains when asked for nothing, what it costs, how it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+from dtrain import __version__
+from dtrain.cli.main import main
+
+CHEAP = {
+    "--version": f"dtrain {__version__}\n",
+    "--help": None,
+    "train --help": None,
+    "launch --help": None,
+}
+
+
+@pytest.mark.parametrize(("command", "output"), CHEAP.items())
+def test_what_costs_nothing_imports_neither_numpy_nor_mpi(command, output, tmp_path):
+    code = (
+        "import sys\n"
+        "from dtrain.cli.main import main\n"
+        "try:\n    code = main()\nexcept SystemExit as end:\n    code = end.code\n"
+        "heavy = {'numpy', 'mpi4py', 'pluggy', 'msgspec', 'tqdm'} & {*sys.modules}\n"
+        "assert not code and not heavy, (code, heavy)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-P", "-c", code, *command.split()], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == output if output else "usage: dtrain" in ended.stdout
+
+
+def test_importing_dtrain_loads_nothing(tmp_path):
+    code = "import sys, dtrain; assert not {'numpy', 'mpi4py', 'pluggy'} & {*sys.modules}"
+    subprocess.run([sys.executable, "-P", "-c", code], cwd=tmp_path, check=True)
+
+
+def test_the_installed_command_is_this_one():
+    (command,) = entry_points(group="console_scripts", name="dtrain")
+    assert command.load() is main
+
+
+def test_the_bare_command_trains_the_digits(dtrain):
+    ended = dtrain()
+    assert ended.code == 0
+    (folder,) = Path("runs").iterdir()
+    summary = json.loads((folder / "summary.json").read_text())
+    assert (summary["epochs"], summary["shards"]) == (30, 8)
+    assert summary["validation"]["accuracy"] > 0.95
+    assert tomllib.loads((folder / "config.toml").read_text())["name"] == "digits"
+    lines = ended.err.splitlines()
+    assert lines[0] == (
+        "digits: 51,210 parameters, 1,438 samples and 359 for validation, 690 steps of 64, on 1 rank (8 shards)"
+    )
+    assert lines[1].startswith("epoch  1/30  train loss ")
+    assert len(lines) == 1 + 30 + 2
+    assert lines[-2].startswith("done in 0:0")
+    assert lines[-1] == f"run in {folder.absolute()}"
+    assert ended.out == ""
+
+
+def test_options_alone_belong_to_train(dtrain):
+    assert dtrain("--set", "train.steps=2", "--out", "out").code == 0
+    assert json.loads(Path("out/summary.json").read_text())["steps"] == 2
+
+
+REFUSED = {
+    "trian": (
+        "argument COMMAND: invalid choice: 'trian' (choose from 'train', 'launch', 'debug', 'plugins'); "
+        "see `dtrain --help`"
+    ),
+    "train digits more": "unrecognized arguments: more; see `dtrain --help`",
+    "train --out": "argument --out: expected one argument; see `dtrain train --help`",
+    "train --set lr": "--set lr: expected KEY=VALUE, such as optimizer.lr=0.01",
+    "train --se x=1": "unrecognized arguments: --se; see `dtrain --help`",
+    "debug -n 0": (
+        "argument -n/--ranks: expected a whole number of at least 1, got '0'; see `dtrain debug --help`"
+    ),
+    "plugins": "the following arguments are required: ACTION; see `dtrain plugins --help`",
+    "plugins lits": "argument ACTION: invalid choice: 'lits' (choose from 'list', 'show', 'check', 'new'); "
+    "see `dtrain plugins --help`",
+}
+
+
+@pytest.mark.parametrize(("command", "message"), REFUSED.items())
+def test_wrong_arguments_are_refused_in_one_line(command, message, dtrain):
+    ended = dtrain(*command.split())
+    assert (ended.code, ended.err, ended.out) == (2, f"dtrain: {message}\n", "")
+    assert os.listdir() == []
+
+
+def test_launch_has_a_parser_of_its_own(dtrain):
+    ended = dtrain("launch", "-n", "2", "--dry-run", "--", "train", "digits")
+    assert ended.code == 0
+    assert f"-n 2 {sys.executable} -P -m dtrain train digits" in ended.out
+
+
+def test_the_module_is_the_command(tmp_path):
+    ended = subprocess.run(
+        [sys.executable, "-P", "-m", "dtrain", "--version"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (ended.returncode, ended.stdout) == (0, f"dtrain {__version__}\n")
