@@ -15,7 +15,7 @@ from dtrain.registry import Bound, Registry
 
 from .failure import Failure
 from .ranks import agreed
-from .subject import Factory, Subject, installed, subjects
+from .subject import Factory, Subject, subjects
 from .table import ADVICE, IDS, ON_RANKS, specs_of
 
 if TYPE_CHECKING:
