@@ -1,15 +1,23 @@
 """Checks that a part keeps its contract on any number of ranks, before it meets a cluster.
 
-::
+A part, here one that forgets the rows of other ranks, and what the checks say of it:
 
-    import pytest
-    from dtrain.testing import checks, parametrize
+>>> from dtrain import Layer
+>>> from dtrain.testing import checks
+>>> class Centre(Layer):
+...     def forward(self, x, context):
+...         n = max(len(x), 1)
+...         return x - x.sum(axis=0) / n, lambda dy: dy - dy.sum(axis=0) / n
+>>> found = {id: check.failure() for id, check in checks("layers", Centre)}
+>>> [id for id, failure in found.items() if failure]
+['split', 'same_bits', 'inference']
+>>> "context.sum(x) instead of x.sum(axis=0)" in str(found["split"])
+True
 
-    for id, check in checks("layers", Dense, units=3):     # a plain loop: a check raises Failure
-        check()
+In a test suite, a test for each check::
 
-    @pytest.mark.parametrize(**parametrize("layers", Dense, units=3))
-    def test_dense(check):
+    @pytest.mark.parametrize(**parametrize("layers", Centre))
+    def test_centre(check):
         check()
 
 No pytest is imported. What a part cannot fulfil it announces: `expected_failed_checks = {id: reason}`, an

@@ -57,11 +57,13 @@ def extremes(subject: Subject, rows: int) -> list[Array]:
     low, high = subject.range or (-LARGEST, LARGEST)
     if subject.whole:
         high -= 1
-    shape = (rows, *subject.flat_input)
-    ends = np.array([low, high, low + 0.5 * (high - low), low + 0.01 * (high - low), high])
-    mixed = np.resize(ends if not subject.whole else np.floor(ends), shape)
+    middle = low + 0.5 * (high - low)  # zero, unless a range is declared
+    ends = [low, high, middle, low + 0.01 * (high - low), high]
     tiny = inputs(subject, rows) * (1.0 if subject.range else 1e-30)
-    return [mixed, tiny, np.full(shape, low), np.full(shape, high), np.full(shape, ends[2] // 1), mixed[:1]]
+    shape = (rows, *subject.flat_input)
+    mixed = np.resize(np.array(ends), shape)
+    batches = [mixed, tiny, *(np.full(shape, float(x)) for x in (low, high, middle)), mixed[:1]]
+    return [np.floor(batch) for batch in batches] if subject.whole else batches
 
 
 def targets(subject: Subject, rows: int, seed: int = 0) -> Array | None:

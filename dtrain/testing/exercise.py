@@ -94,7 +94,7 @@ def _schedule(subject: Subject, *_: Any) -> dict[str, Any]:
         factors.append(part(step, 20, step / 4))
         if step % 4 == 3:
             part.observe(1.0 if step > 8 else 1 / (1 + step))
-    return {"factors": np.array(factors)}
+    return {"factors": np.array(factors), "factor of a run of one step": np.array(subject.make()(0, 1, 0.0))}
 
 
 def _dataset(subject: Subject, options: Options, _: Any) -> dict[str, Any]:

@@ -17,16 +17,14 @@ if TYPE_CHECKING:
     from .subject import Subject
 
 _ADVICE = "ranks meet in the context and nowhere else: take context.sum, context.max, context.moments"
-_OURS = ("dtrain", "numpy")
 
 
 def check_no_mpi(subject: Subject) -> None:
     """Neither the part's module, nor the modules of its package that it uses, nor any of its calls import mpi4py."""
-    module = inspect.getmodule(subject.bound.factory)
-    for used in _used(module, set()) if module is not None else ():
-        line = _import_in(used)
+    for module in modules_of(subject):
+        line = _import_in(module)
         if line is not None:
-            raise Failure(f"{used.__name__}, line {line}: the module imports mpi4py; {_ADVICE}")
+            raise Failure(f"{module.__name__}, line {line}: the module imports mpi4py; {_ADVICE}")
     if subject.kind == "datasets":
         return
     gone: dict[str, Any] = {name: None for name in sys.modules if name.split(".")[0] == "mpi4py"}
@@ -39,24 +37,22 @@ def check_no_mpi(subject: Subject) -> None:
             raise Failure(f"the part imports mpi4py when it is used; {_ADVICE}") from error
 
 
+def modules_of(subject: Subject) -> list[ModuleType]:
+    """Returns a part's module, and those of its own top-level package that its names come from."""
+    module = inspect.getmodule(subject.bound.factory)
+    if module is None or module.__name__.split(".")[0] == "dtrain":
+        return []
+    return list(_used(module, set()))
+
+
 def _used(module: ModuleType, seen: set[str]) -> Iterator[ModuleType]:
-    """Yields a module and those of its own distribution that its names come from."""
     seen.add(module.__name__)
     yield module
     top = module.__name__.split(".")[0]
     for value in list(vars(module).values()):
         name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
-        if (
-            not isinstance(name, str)
-            or name in seen
-            or name.split(".")[0] in (*_OURS, *sys.stdlib_module_names)
-        ):
-            continue
-        used = sys.modules.get(name)
-        if name.split(".")[0] == "mpi4py":
-            raise Failure(f"{module.__name__}: the module uses {name}; {_ADVICE}")
-        if used is not None and name.split(".")[0] == top:
-            yield from _used(used, seen)
+        if isinstance(name, str) and name not in seen and name.split(".")[0] == top and name in sys.modules:
+            yield from _used(sys.modules[name], seen)
 
 
 def _import_in(module: ModuleType) -> int | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 from dtrain.registry import Registry
 
+from .exercise import exercise
 from .public import Check, checks
 from .subject import installed
 from .table import ADVICE
@@ -41,26 +43,43 @@ def run(
     """Yields the outcome of every check of installed parts, given as (kind, name), as they are done.
 
     A part without examples is skipped: its options are not known.
+
+    >>> {outcome.status for outcome in run([("activations", "tanh"), ("optimizers", "adam")])}
+    {'passed'}
     """
     known = registry or installed()
     for kind, name in parts:
         try:
-            found = list(checks(kind, name, advice=True, registry=known, communicator=communicator))
+            found = [
+                check
+                for _, check in checks(kind, name, advice=True, registry=known, communicator=communicator)
+            ]
         except Exception as error:
             yield Outcome(kind, name, "examples", "failed", f"{type(error).__name__}: {error}")
             continue
         if not found:
-            why = (
-                "no examples"
-                if not getattr(known.factory(kind, name), "examples", None)
-                else "nothing to check"
+            declared = getattr(known.factory(kind, name), "examples", None)
+            yield Outcome(
+                kind, name, "examples", "skipped", "nothing to check" if declared else "no examples"
             )
-            yield Outcome(kind, name, "examples", "skipped", why)
-        yield from (_outcome(kind, name, check) for _, check in found)
+        for _, of_one_example in groupby(found, lambda check: check.text):
+            yield from _outcomes(list(of_one_example))
 
 
-def _outcome(kind: str, name: str, check: Check) -> Outcome:
-    failure = check.failure()
+def _outcomes(found: list[Check]) -> Iterator[Outcome]:
+    """Yields what comes of the checks of one example; of none, where the example does not fit the part."""
+    first = found[0]
+    fails = Check("examples", "examples", first.subject, exercise, None, first.text).failure()
+    if fails is None:
+        yield from map(_outcome, found)
+        return
+    message = f"{fails}; say in its examples what the part takes: `input` and the other keys of its contract"
+    id = f"examples[{first.text}]" if "[" in first.id else "examples"
+    yield Outcome(first.subject.kind, first.subject.name, id, "failed", message)
+
+
+def _outcome(check: Check) -> Outcome:
+    kind, name, failure = check.subject.kind, check.subject.name, check.failure()
     if check.reason is not None:
         if failure is not None:
             return Outcome(kind, name, check.id, "expected", check.reason)
@@ -68,4 +87,5 @@ def _outcome(kind: str, name: str, check: Check) -> Outcome:
         return Outcome(kind, name, check.id, "failed", message)
     if failure is None:
         return Outcome(kind, name, check.id, "passed")
-    return Outcome(kind, name, check.id, "advice" if check.name in ADVICE else "failed", str(failure))
+    only_slow = check.name in ADVICE and failure.__cause__ is None
+    return Outcome(kind, name, check.id, "advice" if only_slow else "failed", str(failure))

@@ -15,7 +15,7 @@ from dtrain.registry import Bound, Registry
 
 from .failure import Failure
 from .ranks import agreed
-from .subject import Factory, Subject, installed, subjects
+from .subject import Factory, Subject, subjects
 from .table import ADVICE, IDS, ON_RANKS, specs_of
 
 if TYPE_CHECKING:
@@ -88,14 +88,12 @@ def checks(
     expected_failed_checks: id → reason, in addition to the part's attribute of that name.
     advice: whether checks that only cost speed are among them. communicator: of a real job: only the
     checks on ranks, over its ranks. registry: where parts are found by name; by default all that is installed.
+
+    >>> for id, check in checks("layers", "dense", units=3, activation="tanh"):
+    ...     check()
     """
-    if isinstance(factory, str):
-        registry = registry or installed()
-        made: Any = registry.factory(kind, factory)
-    else:
-        made = factory.factory if isinstance(factory, Bound) else factory
-    reasons = _reasons(made, expected_failed_checks)
     for text, subject in subjects(kind, factory, example, registry):
+        reasons = _reasons(subject, expected_failed_checks)
         for name, function in _functions(kind, advice, communicator):
             full = f"{name}[{text}]" if text and not example else name
             yield full, Check(full, name, subject, function, reasons.get(full, reasons.get(name)), text)
@@ -114,8 +112,8 @@ def _on_job(function: Any, communicator: Communicator, subject: Subject) -> None
     agreed(lambda: function(subject, communicator), communicator)
 
 
-def _reasons(made: Any, given: Mapping[str, str] | None) -> dict[str, str]:
-    reasons = {**getattr(made, "expected_failed_checks", {}), **(given or {})}
+def _reasons(subject: Subject, given: Mapping[str, str] | None) -> dict[str, str]:
+    reasons = {**getattr(subject.bound.factory, "expected_failed_checks", {}), **(given or {})}
     for name in reasons:
         if name.split("[")[0] not in IDS:
             raise ValueError(

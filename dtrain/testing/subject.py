@@ -99,7 +99,9 @@ def subjects(
     Raises PluginError and ConfigError for what no config could hold.
     """
     if isinstance(factory, Bound):
-        yield "", Subject(factory, example, registry or installed())
+        known = registry or installed()
+        found = known if factory.name in known.names(kind) else None
+        yield "", Subject(factory, example, found)
         return
     name, found, made = _find(kind, factory, registry)
     declared = getattr(made, "examples", None)

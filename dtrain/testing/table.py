@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .driven import check_driven
 from .dtypes import check_contiguous, check_dtype
 from .finite import check_finite
 from .gradients import check_gradient_of_input, check_gradient_of_parameters, check_gradient_of_penalty
@@ -53,6 +54,7 @@ SPECS = (
     Spec("dtype", _TYPED, check_dtype),
     Spec("contiguous", (*_LAYERS, "losses", "transforms"), check_contiguous),
     Spec("options", _EVERY, check_options),
+    Spec("driven", ("optimizers",), check_driven),
     Spec("state", _TRAINED, check_resharded),
     Spec("state", ("schedules",), check_schedule_state),
     Spec("state", ("callbacks",), check_callback_state),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.random import default_rng, rand
 
 from dtrain import (
     Activation,
@@ -101,6 +102,17 @@ class BareProductAsTotal(Layer):
         return context.matmul(x, self.w.value), backward
 
 
+@broken("layers", "split", "same_bits", "state")
+class StaysAwayWithoutRows(Layer):
+    """A rank without rows skips the collective: the others wait, under MPI for ever."""
+
+    def forward(self, x, context):
+        if not context.training or not len(x):
+            return x, lambda dy: dy
+        n = context.rows
+        return x - context.sum(x) / n, lambda dy: dy - context.sum(dy) / n
+
+
 @broken("layers", "split")
 class MeanOfEachShard(Layer):
     """A mean within each shard: the same on any ranks, but not that of the batch."""
@@ -188,6 +200,22 @@ class ParameterHalf(Shift):
 class SeedsEverybody(Double):
     def __init__(self) -> None:
         np.random.seed(0)
+
+
+@broken("layers", "global_random")
+class DrawsByAnotherName(Double):
+    """From the global state, under a name that was imported before anybody looked."""
+
+    def forward(self, x, context):
+        rand()
+        return super().forward(x, context)
+
+
+@broken("layers", "repeatable")
+class GeneratorByAnotherName(Layer):
+    def forward(self, x, context):
+        scale = default_rng(0).random(x.shape[1:]).astype(x.real.dtype)
+        return x * scale, lambda dy: dy * scale
 
 
 @broken("layers", "repeatable")
@@ -363,6 +391,17 @@ class DividesByItsRows(Layer):
         return y, backward
 
 
+@broken("layers", "finite")
+class ReadsScratch(Double):
+    """Zero times what was there is zero, but for NaN."""
+
+    def forward(self, x, context):
+        y = context.empty(x.shape, x.dtype)
+        y *= 0
+        y += 2 * x
+        return y, lambda dy: 2 * dy
+
+
 @broken("layers", "scratch")
 class Allocates(Activation):
     def forward(self, x, context):
@@ -528,6 +567,24 @@ class HiddenCounter(Optimizer):
         if context.step != self.last:
             self.last, self.count = context.step, self.count + 1
         value -= self.lr / self.count * gradient
+
+
+@broken("optimizers", "driven")
+class RateKeptApart(Optimizer):
+    """A schedule changes `lr`, and nothing happens."""
+
+    def __init__(self, lr: float = 0.1) -> None:
+        self.lr = lr
+        self.rate = -lr
+
+    def update(self, value, gradient, context, *slots):
+        value += self.rate * gradient
+
+
+@broken("optimizers", "driven")
+class NoRate(Optimizer):
+    def update(self, value, gradient, context, *slots):
+        value -= gradient * 0.1
 
 
 @broken("optimizers", "dtype")
@@ -729,12 +786,11 @@ class Unseeded(Dataset):
 
 
 @broken("datasets", "finite")
-class MissingValues(Line):
+class MissingValues(Dataset):
+    examples = [{}]
+
     def __init__(self) -> None:
-        super().__init__()
-        x = self.train.x.copy()
-        x[0] = np.nan
-        self.train = ArrayRows(x, self.train.y)
+        self.train = ArrayRows(np.array([[np.nan], [1.0], [2.0]]))
 
 
 # ---------------------------------------------------------------------- transforms
@@ -813,7 +869,60 @@ class NeedsAFunction(Callback):
         self.when = when
 
 
+class Add(Layer):
+    """y = a + 2b, of two inputs: right."""
+
+    examples = [{"input": [(3,), (3,)]}]
+
+    def build(self, shape, make):
+        first, second = shape
+        assert first == second
+        return first
+
+    def forward(self, x, context):
+        a, b = x
+        return a + 2 * b, lambda dy: (dy, 2 * dy)
+
+
+class Embedding(Layer):
+    """A row of W for each whole number: right; it has no dx."""
+
+    examples = [{"input": (3,), "range": (0, 5), "whole": True}]
+
+    def build(self, shape, make):
+        self.w = make.parameter("w", (5, 2), "glorot_uniform")
+        return (*shape, 2)
+
+    def forward(self, x, context):
+        index = x.real.astype(np.int64)
+
+        def backward(dy):
+            def of(rows, out):
+                out.fill(0)
+                np.add.at(out, index[rows], dy[rows])
+
+            context.gradient(self.w, of)
+            return np.zeros_like(x)
+
+        return self.w.value[index], backward
+
+
+class LogLoss(Loss):
+    """−t·log y − (1 − t)·log(1 − y), weighted: right, on probabilities."""
+
+    examples = [{"input": (1,), "target": "binary", "range": (0.01, 0.99)}]
+
+    def forward(self, y, target, context):
+        p, t = y[:, 0], target[:, 0].astype(y.real.dtype)
+        weights = 1 + t
+        values = -weights * (t * np.log(p) + (1 - t) * np.log(1 - p))
+        return (values, weights), lambda: (weights * ((1 - t) / (1 - p) - t / p))[:, None]
+
+
 RIGHT = [
+    ("layers", Add),
+    ("layers", Embedding),
+    ("losses", LogLoss),
     ("activations", Double),
     ("layers", Shift),
     ("losses", Square),

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import pytest
 
+from dtrain.contracts import KINDS
 from dtrain.testing import Failure, checks
 from tests.testing.broken import BareMean
-from tests.testing.test_registered import REGISTRY, TABLE
 
 pytestmark = pytest.mark.mpi(min_size=3)
 
@@ -23,10 +23,10 @@ def communicator():
     made.close()
 
 
-@pytest.mark.parametrize("kind", sorted({kind for kind, _ in TABLE}))
-def test_every_part_is_the_same_on_these_ranks(kind, communicator):
-    for name in [name for other, name in TABLE if other == kind]:
-        for _, check in checks(kind, name, registry=REGISTRY, communicator=communicator):
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_part_is_the_same_on_these_ranks(kind, communicator, acme):
+    for name in acme.names(kind):
+        for _, check in checks(kind, name, registry=acme, communicator=communicator):
             check()
 
 
