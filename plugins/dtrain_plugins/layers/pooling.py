@@ -46,13 +46,16 @@ class MaxPool(Pool):
 
         def backward(dy: Array) -> Array:
             dx = windows.zeros(rows, channels, dy.dtype, context)
-            free = context.empty(y.shape, np.dtype(np.bool_))
+            free, hit = (context.empty(y.shape, np.dtype(np.bool_)) for _ in range(2))
+            part = context.empty(y.shape, dy.dtype)
             free.fill(True)
             for place in windows.places:
-                hit = np.equal(padded[place], y, out=context.empty(y.shape, np.dtype(np.bool_)))
+                np.equal(padded[place], y, out=hit)
                 hit &= free
                 free ^= hit
-                np.add(dx[place], dy, out=dx[place], where=hit)
+                np.copyto(part, hit)
+                part *= dy  # adding only where there is a hit takes ten times as long
+                dx[place] += part
             return windows.crop(dx, context)
 
         return y, backward
