@@ -17,7 +17,7 @@ def test_falls_by_a_tenth_by_default():
 
 
 @settings(deadline=None)
-@given(st.integers(1, 1000), st.floats(0.5, 1.5), st.integers(0, 2000))
+@given(st.integers(1, 1000), st.floats(0.8, 1), st.integers(0, 2000))
 def test_multiplies_at_the_multiples_and_nowhere_else(every, factor, t):
     part = Step(every, factor)
     ratio = part(t + 1, 1, 0.0) / part(t, 1, 0.0)
@@ -29,8 +29,13 @@ def test_multiplies_at_the_multiples_and_nowhere_else(every, factor, t):
     ("options", "message"),
     [
         ({"every": 0}, "every must be at least 1, got 0"),
-        ({"every": 5, "factor": 0.0}, "factor must be positive, got 0.0"),
+        ({"every": 5, "factor": 0.0}, "factor must be in (0, 1], got 0.0"),
+        ({"every": 5, "factor": 2.0}, "factor must be in (0, 1], got 2.0"),
     ],
 )
 def test_refuses_options_out_of_range(options, message):
     assert message_of(ValueError, lambda: Step(**options)) == message
+
+
+def test_a_factor_too_small_for_a_number_is_zero():
+    assert Step(1)(400, 1000, 0.0) == 0
