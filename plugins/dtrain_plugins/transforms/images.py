@@ -55,11 +55,13 @@ def _bilinear(x: Array, row: Array, column: Array, fill: float) -> Array:
     row, column = np.clip(row + 1, 0, height + 1), np.clip(column + 1, 0, width + 1)
     top, left = np.minimum(row.astype(np.int64), height), np.minimum(column.astype(np.int64), width)
     shape = row.shape + (1,) * (x.ndim - 3)
-    low, near = ((part).astype(x.dtype).reshape(shape) for part in (row - top, column - left))
-    image = np.arange(len(x))[:, None, None]
+    low, near = (part.astype(x.dtype).reshape(shape) for part in (row - top, column - left))
+    line = width + 2
+    corner = np.arange(len(x))[:, None, None] * ((height + 2) * line) + top * line + left
+    pixels = framed.reshape(-1, *x.shape[3:])
 
-    def at(i: int) -> Array:
-        upper, lower = framed[image, top, left + i], framed[image, top + 1, left + i]
+    def at(offset: int) -> Array:
+        upper, lower = pixels.take(corner + offset, axis=0), pixels.take(corner + (offset + line), axis=0)
         lower -= upper
         lower *= low
         upper += lower
