@@ -2,11 +2,31 @@
 
 from dtrain import Optimizer, hookimpl
 
+from .adadelta import Adadelta
+from .adagrad import Adagrad
 from .adam import Adam
+from .adamw import Adamw
+from .amsgrad import Amsgrad
+from .lion import Lion
 from .momentum import Momentum
+from .nadam import Nadam
+from .nesterov import Nesterov
+from .rmsprop import Rmsprop
 from .sgd import Sgd
 
 
 @hookimpl(trylast=True)
 def dtrain_optimizers() -> dict[str, type[Optimizer]]:
-    return {"adam": Adam, "momentum": Momentum, "sgd": Sgd}
+    return {
+        "adadelta": Adadelta,
+        "adagrad": Adagrad,
+        "adam": Adam,
+        "adamw": Adamw,
+        "amsgrad": Amsgrad,
+        "lion": Lion,
+        "momentum": Momentum,
+        "nadam": Nadam,
+        "nesterov": Nesterov,
+        "rmsprop": Rmsprop,
+        "sgd": Sgd,
+    }

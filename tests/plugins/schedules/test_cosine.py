@@ -44,3 +44,31 @@ def test_has_nothing_to_keep():
 @pytest.mark.parametrize("end", [-0.1, 1.5])
 def test_refuses_an_end_that_is_no_fraction(end):
     assert message_of(ValueError, lambda: Cosine(end)) == f"end must be in [0, 1], got {end}"
+
+
+@pytest.mark.parametrize("end", [0.0, 0.1])
+def test_restarts_after_every_cycle(end):
+    part, once = Cosine(end, cycle=6), Cosine(end)
+    for step in range(30):
+        assert part(step, 1000, 0.0) == once(step % 6, 6, 0.0)
+
+
+def test_cycles_grow():
+    part, once = Cosine(cycle=2, growth=3.0), Cosine()
+    for start, length in [(0, 2), (2, 6), (8, 18), (26, 54)]:
+        for t in range(length):
+            assert part(start + t, 7, 0.0) == pytest.approx(once(t, length, 0.0), abs=1e-15)
+    slow = Cosine(cycle=2, growth=1.5)
+    assert [slow(t, 7, 0.0) == 1 for t in range(6)] == [True, False, True, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cycle": 0}, "cycle must be at least 1, got 0"),
+        ({"cycle": 5, "growth": 0.5}, "growth must be at least 1, got 0.5"),
+        ({"growth": 2.0}, "growth is of cycles: set cycle, the length of the first, beside growth = 2.0"),
+    ],
+)
+def test_refuses_cycles_that_are_none(options, message):
+    assert message_of(ValueError, lambda: Cosine(**options)) == message

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from math import inf
+from typing import Any
+
+from dtrain import Schedule
+
+from .checks import at_least_one, below_one, not_negative, share
+
+
+class Plateau(Schedule):
+    """Multiplies by `factor` when the held-out loss has not fallen for `patience` epochs.
+
+    It watches the validation loss after each epoch, the training loss where nothing is held out: totals over
+    all ranks, so all take the same decision. NaN is no improvement.
+
+    factor: in (0, 1). patience: epochs without improvement that are waited for, ≥ 1; after the last of them the
+    factor falls (PyTorch waits for one more). minimum_change: an improvement is more than this, in units of the
+    loss, ≥ 0. cooldown: epochs after a fall that do not count as waiting, ≥ 0. minimum: the least product of the
+    factors, in [0, 1]. Raises ValueError for an option out of range.
+    """
+
+    examples = [{}, {"factor": 0.5, "patience": 2, "cooldown": 1, "minimum": 0.01}]
+
+    def __init__(
+        self,
+        factor: float = 0.1,
+        patience: int = 10,
+        minimum_change: float = 1e-4,
+        cooldown: int = 0,
+        minimum: float = 0.0,
+    ) -> None:
+        below_one(factor=factor)
+        at_least_one(patience=patience)
+        not_negative(minimum_change=minimum_change, cooldown=cooldown)
+        share(minimum=minimum)
+        self.factor, self.patience, self.minimum_change = factor, patience, minimum_change
+        self.cooldown, self.minimum = cooldown, minimum
+        self.now, self.best, self.waited, self.cooling = 1.0, inf, 0, 0
+
+    def __call__(self, step: int, steps: int, epoch: float) -> float:
+        return self.now
+
+    def observe(self, metric: float) -> None:
+        cooling, self.cooling = self.cooling > 0, max(self.cooling - 1, 0)
+        if metric < self.best - self.minimum_change:
+            self.best, self.waited = metric, 0
+        elif not cooling:
+            self.waited += 1
+            if self.waited >= self.patience:
+                self.now = max(self.now * self.factor, self.minimum)
+                self.waited, self.cooling = 0, self.cooldown
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "now": self.now,
+            "best": None if self.best == inf else self.best,
+            "waited": self.waited,
+            "cooling": self.cooling,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.best = inf if state["best"] is None else state["best"]
+        self.now, self.waited, self.cooling = state["now"], state["waited"], state["cooling"]
