@@ -9,6 +9,8 @@ import numpy as np
 
 from dtrain import Array
 
+from .elementwise import either
+
 
 def normal_cdf(x: Array) -> Array:
     """Returns Φ(x) = ½·erfc(−x/√2), with a relative error below 1e-15·(1 + x²) in float64; x may be complex.
@@ -16,13 +18,13 @@ def normal_cdf(x: Array) -> Array:
     Φ(−z·√2) = ½·e^(−z²)·erfcx(z) for z ≥ 0; the other half is 1 − that.
     """
     positive = x.real > 0
-    z = np.where(positive, x, -x)
+    z = either(positive, x, -x)
     z *= sqrt(0.5)
     with np.errstate(over="ignore"):  # e^(−∞) = 0 is right
         tail = np.exp(-(z * z))
     tail *= scaled_erfc(z)
     tail *= 0.5
-    return np.where(positive, 1 - tail, tail)
+    return either(positive, 1 - tail, tail)
 
 
 def scaled_erfc(z: Array) -> Array:

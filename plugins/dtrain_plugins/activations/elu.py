@@ -4,7 +4,7 @@ import numpy as np
 
 from dtrain import Array
 
-from .elementwise import Curve, Elementwise
+from .elementwise import Curve, Elementwise, either
 
 
 class Elu(Elementwise):
@@ -26,7 +26,7 @@ class Elu(Elementwise):
 
     def curve(self, x: Array) -> Curve:
         positive = x.real > 0
-        below = np.where(positive, 0, x)
+        below = either(positive, 0, x)
         left, right = self.scale * self.alpha, self.scale
-        y = np.where(positive, right * x if right != 1 else x, left * np.expm1(below))
-        return y, lambda: np.where(positive, x.dtype.type(right), left * np.exp(below))
+        y = either(positive, right * x if right != 1 else x, left * np.expm1(below))
+        return y, lambda: either(positive, right, left * np.exp(below))

@@ -23,5 +23,5 @@ class LeakyRelu(Elementwise):
         self.slope = slope
 
     def curve(self, x: Array) -> Curve:
-        factor = np.where(x.real > 0, x.dtype.type(1), x.dtype.type(self.slope))
+        factor = np.maximum(x.real > 0, x.real.dtype.type(self.slope)).astype(x.dtype, copy=False)
         return x * factor, lambda: factor

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import numpy as np
-
 from dtrain import Array
 
-from .elementwise import Curve, Elementwise, decay, logistic
+from .elementwise import Curve, Elementwise, decay, either, logistic
 
 
 class Mish(Elementwise):
@@ -20,6 +18,6 @@ class Mish(Elementwise):
         t = decay(x)
         positive = x.real > 0
         square = t * t
-        above = np.where(positive, 1, square) + 2 * t
-        w = above / (above + np.where(positive, 2 * square, 2))
+        above = either(positive, 1, square) + 2 * t
+        w = above / (above + 2 * either(~positive, 1, square))
         return x * w, lambda: w + x * (1 - w * w) * logistic(x)

@@ -4,7 +4,7 @@ import numpy as np
 
 from dtrain import Array
 
-from .elementwise import Curve, Elementwise, decay, logistic
+from .elementwise import Curve, Elementwise, decay, either, logistic
 
 
 class Softplus(Elementwise):
@@ -19,5 +19,5 @@ class Softplus(Elementwise):
 
     def curve(self, x: Array) -> Curve:
         y = np.log1p(decay(x))
-        y += np.where(x.real > 0, x, 0)
+        y += either(x.real < 0, 0, x)
         return y, lambda: logistic(x)

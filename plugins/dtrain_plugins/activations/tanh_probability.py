@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import numpy as np
-
 from dtrain import Array
 
-from .elementwise import Curve, Elementwise, decay
+from .elementwise import Curve, Elementwise, decay, either
 
 
 class TanhProbability(Elementwise):
@@ -18,5 +16,5 @@ class TanhProbability(Elementwise):
         t = decay(x)
         t *= t
         positive = x.real > 0
-        y = np.where(positive, 1, t) / (1 + t)
+        y = either(positive, 1, t) / (1 + t)
         return y, lambda: 2 * t / ((1 + t) * (1 + t))

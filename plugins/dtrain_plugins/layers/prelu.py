@@ -37,11 +37,12 @@ class Prelu(Layer):
         return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
-        factor = np.where(x.real > 0, 1, self.slope.value)
+        positive = (x.real > 0).astype(x.dtype)  # np.where takes ten times as long where signs are mixed
+        negative = 1 - positive
+        factor = positive + negative * self.slope.value
 
         def backward(dy: Array) -> Array:
-            product = dy * np.where(x.real > 0, 0, x)
-            product = product.reshape(len(x), *self.block)
+            product = (dy * (x * negative)).reshape(len(x), *self.block)
             context.gradient(self.slope, lambda rows, out: np.sum(product[rows], axis=(0, 1), out=out))
             return dy * factor
 

@@ -8,7 +8,7 @@ from math import cosh, erfc, exp, expm1, log1p, pi, sqrt, tanh
 import numpy as np
 import pytest
 
-from dtrain_plugins.activations.elementwise import Elementwise, decay, logistic
+from dtrain_plugins.activations.elementwise import Elementwise, decay, either, logistic
 from dtrain_plugins.activations.elu import Elu
 from dtrain_plugins.activations.exp import Exp
 from dtrain_plugins.activations.gelu import Gelu
@@ -216,6 +216,16 @@ def test_helpers_keep_the_dtype(dtype):
     assert decay(x).dtype == logistic(x).dtype == dtype
     assert logistic(x) == pytest.approx([sigma(-3), 0.5, 1], rel=1e-6)
     assert logistic(x.astype(np.complex128)).dtype == np.complex128
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+def test_either_is_where_to_the_bit(dtype):
+    x = np.random.Generator(np.random.Philox(2)).standard_normal((7, 5)).astype(dtype)
+    x[0] = [np.nan, np.inf, -np.inf, -0.0, 0]
+    mask = x.real > 0.2
+    same_bits(either(mask, x, np.flip(x)), np.where(mask, x, np.flip(x)))
+    same_bits(either(mask, 1, x), np.where(mask, dtype(1), x))
+    same_bits(either(mask[:0], 1, x[:0]), x[:0])
 
 
 def test_a_subclass_must_write_its_curve():
