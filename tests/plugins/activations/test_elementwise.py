@@ -21,7 +21,14 @@ from dtrain_plugins.activations.selu import Selu
 from dtrain_plugins.activations.silu import Silu
 from dtrain_plugins.activations.softplus import Softplus
 from dtrain_plugins.activations.tanh_probability import TanhProbability
-from tests.plugins.support import check_gradients, distance, message_of, run_layer, same_bits
+from tests.plugins.support import (
+    check_gradients,
+    check_rows_are_their_own,
+    distance,
+    message_of,
+    run_layer,
+    same_bits,
+)
 
 X = np.linspace(-12, 12, 97)[:, None] + 1 / 64  # off every kink
 MOST = float(np.finfo(np.float32).max)
@@ -151,6 +158,17 @@ def test_takes_no_rows_and_any_shape(make, shape):
     empty = run_layer(make, x[:0], x[:0])
     assert empty.y.shape == empty.dx.shape == (0, *shape)
     same_bits(run_layer(make, x[1:2], x[1:2]).y, whole.y[1:2])
+
+
+@both_dtypes
+@pytest.mark.parametrize("make", FACTORIES)
+def test_the_bits_of_a_row_do_not_depend_on_the_rows_beside_it(make, dtype):
+    """Vectorised loops have ends, where other code could run."""
+    for width in (1, 3, 7, 33):
+        x, dy = (3 * np.random.Generator(np.random.Philox(width)).standard_normal((2, 11, width))).astype(
+            dtype
+        )
+        check_rows_are_their_own(lambda x, dy: run_layer(make, x, dy)[:2], x, dy)
 
 
 def test_derivatives_at_the_kinks():
