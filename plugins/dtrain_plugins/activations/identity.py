@@ -1,0 +1,10 @@
+from __future__ import annotations
+
+from dtrain import Activation, Array, Backward, Context
+
+
+class Identity(Activation):
+    """y = x, dx = dy: a linear unit, by name. x: (rows, …) → y: the same array."""
+
+    def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
+        return x, lambda dy: dy

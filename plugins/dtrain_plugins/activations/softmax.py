@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import numpy as np
+
+from dtrain import Activation, Array, Backward, Context, Maker, Shape
+
+
+class Softmax(Activation):
+    """y_k = e^(x_k)/Σ_j e^(x_j) over the last dimension; a function of the vector: dx = y·(dy − Σ_j dy_j·y_j).
+
+    x: (rows, …, K) → y: the same shape, in [0, 1], sums 1; the greatest x is taken off first, so that nothing
+    overflows. In front of a loss, `softmax_cross_entropy` on the logits is the precise way to do both.
+
+    Raises ValueError for samples without a dimension.
+
+    Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990.
+    """
+
+    def build(self, shape: Shape, make: Maker) -> Shape:
+        if not shape:
+            raise ValueError("softmax takes samples of at least one dimension, got ()")
+        return shape
+
+    def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
+        with np.errstate(over="ignore"):  # e^(−∞) = 0 is right
+            y = x - x.real.max(axis=-1, keepdims=True)
+        np.exp(y, out=y)
+        y /= np.einsum("...k->...", y)[..., None]
+
+        def backward(dy: Array) -> Array:
+            dx = dy - np.einsum("...k,...k->...", dy, y)[..., None]
+            dx *= y
+            return dx
+
+        return y, backward

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import numpy as np
+
+from dtrain import Array
+
+from .elementwise import Curve, Elementwise, decay, either, logistic
+
+
+class Softplus(Elementwise):
+    """y = log(1 + eˣ), computed as max(x, 0) + log(1 + e^(−|x|)), which cannot overflow; dx = dy·σ(x).
+
+    x: (rows, …) → y: the same shape, > 0 until it is too small a number. It is also the limit of a sum of
+    sigmoids, each shifted by one more.
+
+    Dugas, Bengio, Bélisle, Nadeau & Garcia, "Incorporating second-order functional knowledge for better option
+    pricing", 2001.
+    """
+
+    def curve(self, x: Array) -> Curve:
+        y = np.log1p(decay(x))
+        y += either(x.real < 0, 0, x)
+        return y, lambda: logistic(x)

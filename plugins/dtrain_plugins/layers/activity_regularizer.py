@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import numpy as np
+
+from dtrain import Array, Backward, Context, Layer
+
+
+class ActivityRegularizer(Layer):
+    """A penalty on activations, l1·Σ|x| + l2·Σx² for each row: y = x, dx = dy + l1·sign(x) + 2·l2·x.
+
+    x: (rows, …) → y: the same array. The penalty is added to each row's own loss, so that the mean over the
+    global batch is taken of both. It acts through its gradient alone: the loss that is reported does not
+    contain it.
+
+    l1, l2: ≥ 0, per row and unit, 0 by default (as in Keras's `ActivityRegularization`: at least one is wanted
+    for an effect); otherwise a ValueError.
+
+    Glorot, Bordes & Bengio, "Deep sparse rectifier neural networks", 2011 (l1, for sparse activations).
+    """
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
+        for name, weight in (("l1", l1), ("l2", l2)):
+            if weight < 0:
+                raise ValueError(f"{name} must be at least 0, got {weight}")
+        self.l1, self.l2 = l1, l2
+
+    def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
+        def backward(dy: Array) -> Array:
+            dx = dy + (2 * self.l2) * x
+            dx += self.l1 * np.sign(x.real)
+            return dx
+
+        return x, backward

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from dtrain import Maker, Shape
+
+from .sample_norm import SampleNorm
+
+
+class RmsNorm(SampleNorm):
+    """Root mean square normalization: y = γ·x/√(mean(x²) + ε), over the features of one sample.
+
+    x: (rows, …, d) → y: the same shape; the mean of x² is over the last dimension, at each place of a sample by
+    itself. Nothing is subtracted. Training and inference are alike, and no sample depends on another.
+
+    epsilon: ε > 0. scale: whether γ (d,) (1 at the start, role "scale") is learned; without, it is 1. Raises
+    ValueError for another epsilon, and for samples without a dimension.
+
+    Zhang & Sennrich, "Root mean square layer normalization", 2019 (there without ε).
+    """
+
+    examples = [{}, {"scale": False}, {"input": (3, 2, 4)}]
+    centred = False
+
+    def __init__(self, epsilon: float = 1e-5, scale: bool = True) -> None:
+        super().__init__(epsilon, scale, offset=False)
+
+    def build(self, shape: Shape, make: Maker) -> Shape:
+        if not shape:
+            raise ValueError("rms_norm takes samples of at least one dimension, got ()")
+        return super().build(shape, make)

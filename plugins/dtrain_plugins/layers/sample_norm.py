@@ -1,0 +1,70 @@
+"""What the normalizations share whose statistics are those of one sample."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import ClassVar
+
+import numpy as np
+
+from dtrain import Array, Backward, Context, Layer, Maker, Shape
+
+
+class SampleNorm(Layer):
+    """y = γ·x̂ + β, x̂ = (x − μ)/√(σ² + ε), μ and σ² over a part of each sample, alike in training and inference.
+
+    x: (rows, …, d), taken as (rows, places, groups, d/groups). Statistics are over a group's channels, and over
+    the places where `over_places` is set. Without `centred`, μ = 0 and σ² is the mean of x².
+    """
+
+    over_places: ClassVar[bool] = False
+    centred: ClassVar[bool] = True
+    groups = 1
+
+    def __init__(self, epsilon: float = 1e-5, scale: bool = True, offset: bool = True) -> None:
+        if epsilon <= 0:
+            raise ValueError(f"epsilon must be positive, got {epsilon}")
+        self.epsilon, self.has_scale, self.has_offset = epsilon, scale, offset
+
+    def build(self, shape: Shape, make: Maker) -> Shape:
+        d = shape[-1]
+        self.block = (prod(shape[:-1]), self.groups, d // self.groups)
+        if self.has_scale:
+            self.gamma = make.parameter("gamma", (d,), "ones", role="scale")
+        if self.has_offset:
+            self.beta = make.parameter("beta", (d,), "zeros", role="bias")
+        return shape
+
+    def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
+        xc = x.reshape(len(x), *self.block)
+        if self.centred:
+            xc = xc - self._mean(xc)
+            xc -= self._mean(xc)  # what rounding left: it matters where μ ≫ σ
+        inverse = 1 / np.sqrt(self._mean(xc * xc) + self.epsilon)
+        x_hat = (xc * inverse).reshape(x.shape)
+        y = x_hat * self.gamma.value if self.has_scale else x_hat
+        if self.has_offset:
+            y = y + self.beta.value
+        places = tuple(range(x.ndim - 1))
+
+        def backward(dy: Array) -> Array:
+            if self.has_offset:
+                context.gradient(self.beta, lambda rows, out: np.sum(dy[rows], axis=places, out=out))
+            d, hat = dy, x_hat.reshape(xc.shape)
+            if self.has_scale:
+                product = dy * x_hat
+                context.gradient(self.gamma, lambda rows, out: np.sum(product[rows], axis=places, out=out))
+                d = dy * self.gamma.value
+            d = d.reshape(xc.shape)
+            dx = d - hat * self._mean(d * hat)
+            if self.centred:
+                dx -= self._mean(d)
+            dx *= inverse
+            return dx.reshape(x.shape)
+
+        return y, backward
+
+    def _mean(self, block: Array) -> Array:
+        if self.over_places and block.shape[1] > 1:  # both at once would take three times as long
+            block = block.mean(axis=1, keepdims=True)
+        return block.mean(axis=3, keepdims=True)

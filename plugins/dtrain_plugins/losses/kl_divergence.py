@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import numpy as np
+
+from dtrain import Array, Shape
+
+from .checks import check_numbers, check_range
+from .pointwise import Points, Pointwise, floored
+
+
+class KlDivergence(Pointwise):
+    """The Kullback–Leibler divergence of y from the target: Σ t·log(t/y), over all outputs of a row.
+
+    y: (rows, …, K), probabilities, as of a `softmax` layer. target: probabilities t ≥ 0 of the same shape;
+    that they add up to 1 is the data's business. values: (rows,); where a row has several places, the sum over
+    them. dy = −t/y, of y's shape. 0·log 0 = 0; a y below the dtype's ε (1.2e-7, 2.2e-16) counts as ε.
+
+    Raises ValueError for targets that are missing, of another shape or below 0.
+
+    Kullback & Leibler, "On information and sufficiency", 1951.
+    """
+
+    name = "kl_divergence"
+    mean = False
+    examples = [{"input": (1,), "target": "classes"}]
+
+    def check(self, target: Array | None, shape: Shape) -> None:
+        check_range(self.name, check_numbers(self.name, target, shape), "probabilities, at least 0", 0)
+
+    def points(self, y: Array, target: Array) -> Points:
+        p = floored(y)
+        entropy = np.log(np.where(target.real > 0, target, 1))
+        return target * (entropy - np.log(p)), lambda: -target / p

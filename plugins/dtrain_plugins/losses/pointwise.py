@@ -1,0 +1,58 @@
+"""What the losses share that add up one number an output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import ClassVar, TypeAlias
+
+import numpy as np
+
+from dtrain import Array, Context, Loss, Shape
+
+from .checks import check_numbers
+
+Points: TypeAlias = tuple[Array, Callable[[], Array]]
+"""(values, slope): of each output, and a function that returns the derivatives in an array of its own."""
+
+
+class Pointwise(Loss):
+    """A row's loss is the mean, or the sum, of f(y, target) over its outputs; a subclass writes `points`."""
+
+    name: ClassVar[str]
+    mean: ClassVar[bool] = True
+
+    def points(self, y: Array, target: Array) -> Points:
+        """Returns f(y, target) of each output, and what computes ∂f/∂y; both arrays of y's shape and dtype."""
+        raise NotImplementedError(f"{type(self).__name__} has no points")
+
+    def check(self, target: Array | None, shape: Shape) -> None:
+        check_numbers(self.name, target, shape)
+
+    def forward(self, y: Array, target: Array, context: Context) -> tuple[Array, Callable[[], Array]]:
+        each, slope = self.points(y, target.reshape(y.shape).astype(y.dtype, copy=False))
+        outputs = prod(y.shape[1:])
+        values = np.einsum("ij->i", each.reshape(len(y), outputs))
+        if not self.mean:
+            return values, slope
+
+        def backward() -> Array:
+            dy = slope()
+            dy *= 1 / outputs
+            return dy
+
+        return values / outputs, backward
+
+
+def floored(p: Array) -> Array:
+    """Returns p, or the dtype's ε (1.2e-7, 2.2e-16) where p is below it: its logarithm is finite."""
+    least = float(np.finfo(p.dtype).eps)
+    if p.dtype.kind == "c":
+        return np.where(p.real < least, least + 1j * p.imag, p)
+    return np.maximum(p, least)
+
+
+def magnitude(d: Array) -> tuple[Array, Array]:
+    """Returns |d| and its derivative, −1, 0 or 1; for complex d by the sign of its real part."""
+    sign = np.sign(d.real).astype(d.dtype, copy=False)
+    return d * sign, sign

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import numpy as np
+
+from dtrain import Array, Shape
+
+from .checks import check_numbers, check_range
+from .pointwise import Points, Pointwise, floored
+
+
+class Poisson(Pointwise):
+    """Negative log-likelihood of Poisson counts t with rates λ: λ − t·log λ, the mean over a row's outputs.
+
+    The term log t!, which depends on no parameter, is left out. y: (rows, …), rates λ, or logarithms z of
+    rates. target: counts t ≥ 0 of the same shape, or (rows,) for a single output. values: (rows,). dy, of y's
+    shape, is (1 − t/λ)/outputs, or (e^z − t)/outputs. `predict` gives the rates.
+
+    log_rates: whether y holds logarithms of rates: no `exp` head is needed then. Of rates, one below the
+    dtype's ε (1.2e-7, 2.2e-16) counts as ε in the logarithm. A rate e^z beyond the dtype's range is infinite,
+    without a warning: the loss is not finite then, and the run says so.
+
+    Raises ValueError for targets that are missing, of another shape or below 0.
+
+    Nelder & Wedderburn, "Generalized linear models", 1972.
+    """
+
+    name = "poisson"
+    examples = [{"input": (1,), "target": "classes"}, {"log_rates": True, "input": (1,), "target": "classes"}]
+
+    def __init__(self, log_rates: bool = False) -> None:
+        self.log_rates = log_rates
+
+    def check(self, target: Array | None, shape: Shape) -> None:
+        check_range(self.name, check_numbers(self.name, target, shape), "counts, at least 0", 0)
+
+    def points(self, y: Array, target: Array) -> Points:
+        if self.log_rates:
+            rate = self.predict(y)
+            return rate - target * y, lambda: rate - target
+        rate = floored(y)
+        return y - target * np.log(rate), lambda: 1 - target / rate
+
+    def predict(self, y: Array) -> Array:
+        if not self.log_rates:
+            return y
+        with np.errstate(over="ignore"):
+            return np.exp(y)

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from math import prod
+
+from dtrain import Array, Context, Metric
+
+
+class BinaryAccuracy(Metric):
+    """The share of outputs on the right side of a threshold, each a question of two classes.
+
+    y: (rows, …). target: the same shape, or (rows,) for a single output; class 1 where it is above ½, so that
+    0 and 1, −1 and 1, and probabilities will do. values: (rows,), the mean over a row's outputs.
+
+    threshold: an output above it says class 1; ½ (default) for probabilities, 0 for logits and for −1 and 1.
+    """
+
+    examples = [{}, {"threshold": 0.0}]
+
+    def __init__(self, threshold: float = 0.5) -> None:
+        self.threshold = threshold
+
+    def forward(self, y: Array, target: Array, context: Context) -> Array:
+        hits: Array = (y > self.threshold) == (target.reshape(y.shape) > 0.5)
+        return hits.reshape(len(y), prod(y.shape[1:])).mean(axis=1)

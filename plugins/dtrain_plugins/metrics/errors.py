@@ -1,0 +1,15 @@
+"""What the metrics of errors share."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from dtrain import Array
+
+
+def errors(y: Array, target: Array) -> Array:
+    """Returns y − target, (rows, outputs), float64; targets may be (rows,) for a single output."""
+    difference = np.subtract(y, target.reshape(y.shape), dtype=np.float64)
+    return difference.reshape(len(y), prod(y.shape[1:]))

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import numpy as np
+
+from dtrain import Array, Context, Metric
+
+from .errors import errors
+
+
+class MeanAbsoluteError(Metric):
+    """The mean of |y − target| over all outputs of all samples, in units of the target.
+
+    y: (rows, …). target: numbers of the same shape, or (rows,) for a single output. values: (rows,).
+    """
+
+    higher_is_better = False
+
+    def forward(self, y: Array, target: Array, context: Context) -> Array:
+        return np.abs(errors(y, target)).mean(axis=1)

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from math import sqrt
+
+import numpy as np
+
+from dtrain import Array, Context, Metric
+
+from .errors import errors
+
+
+class RootMeanSquaredError(Metric):
+    """√ of the mean of (y − target)² over all outputs of all samples, in units of the target.
+
+    y: (rows, …). target: numbers of the same shape, or (rows,) for a single output. values: (rows,), the mean
+    square of each row; the root is taken once, of the mean over all.
+    """
+
+    higher_is_better = False
+
+    def forward(self, y: Array, target: Array, context: Context) -> Array:
+        return np.square(errors(y, target)).mean(axis=1)
+
+    def result(self, sums: Array, count: int) -> float:
+        return sqrt(sums[0] / count)

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import numpy as np
+
+from dtrain import Array, Regularizer
+
+
+class L1(Regularizer):
+    """Penalty weight·Σ|w|, gradient weight·sign(w), 0 at w = 0. weight: ≥ 0; otherwise a ValueError.
+
+    It pulls small weights towards 0; a gradient step goes past it and back, so that they come near, not to, 0.
+    Tibshirani, "Regression shrinkage and selection via the lasso", 1996.
+    """
+
+    examples = [{"weight": 0.1}]
+
+    def __init__(self, weight: float = 1e-4) -> None:
+        if weight < 0:
+            raise ValueError(f"weight must be at least 0, got {weight}")
+        self.weight = weight
+
+    def penalty(self, value: Array) -> float:
+        return self.weight * float(np.abs(value).sum())
+
+    def gradient(self, value: Array, out: Array) -> None:
+        out += self.weight * np.sign(value.real)

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import numpy as np
+
+from dtrain import Array, Regularizer
+
+
+class L1L2(Regularizer):
+    """Penalty l1·Σ|w| + l2·Σw², gradient l1·sign(w) + 2·l2·w; the sign of 0 is 0.
+
+    l1, l2: ≥ 0; otherwise a ValueError.
+
+    Zou & Hastie, "Regularization and variable selection via the elastic net", 2005 (without their rescaling).
+    """
+
+    examples = [{}, {"l1": 0.1, "l2": 0.2}]
+
+    def __init__(self, l1: float = 1e-4, l2: float = 1e-4) -> None:
+        for name, weight in (("l1", l1), ("l2", l2)):
+            if weight < 0:
+                raise ValueError(f"{name} must be at least 0, got {weight}")
+        self.l1, self.l2 = l1, l2
+
+    def penalty(self, value: Array) -> float:
+        return self.l1 * float(np.abs(value).sum()) + self.l2 * float(np.dot(value, value))
+
+    def gradient(self, value: Array, out: Array) -> None:
+        out += self.l1 * np.sign(value.real) + (2 * self.l2) * value
