@@ -19,6 +19,7 @@ from dtrain.engine import Context, Layout, Network, Replica
 from dtrain.engine.totals import Totals
 from dtrain.random import SampleStreams
 from dtrain.registry.registry import Registry
+from dtrain.testing import KEYS
 from dtrain_plugins.activations import dtrain_activations
 from dtrain_plugins.initializers import dtrain_initializers
 from dtrain_plugins.layers import dtrain_layers
@@ -54,11 +55,17 @@ def layers_and_activations():
     return {**dtrain_layers(), **dtrain_activations()}
 
 
+def options_of(example):
+    """The options in an example, without the keys that are for the checks."""
+    checked = {key for keys in KEYS.values() for key in keys}
+    return {key: value for key, value in example.items() if key not in checked}
+
+
 def examples_of(parts):
-    """Yields (name, part, options, extra) for each example of each part; extra: "input" and "target"."""
+    """Yields (name, part, options, extra) for each example of each part; extra: "input", "target" and the like."""
     for name, part in parts.items():
         for example in part.examples:
-            options = {key: value for key, value in example.items() if key not in ("input", "target")}
+            options = options_of(example)
             yield name, part, options, {"input": (8,)} | {k: example[k] for k in example if k not in options}
 
 

@@ -19,6 +19,7 @@ import dtrain
 import dtrain_plugins
 from dtrain import Stream
 from dtrain.contracts import KINDS
+from tests.plugins import support
 from tests.plugins.optimizers.support import Pad
 from tests.plugins.support import (
     built,
@@ -120,11 +121,11 @@ def test_its_examples_build_and_name_its_options(kind, name, part):
     known = {option.name for option in options_of(part)}
     required = {o.name for o in options_of(part) if o.default is inspect.Parameter.empty}
     for example in part.examples:
-        options = {key: value for key, value in example.items() if key not in ("input", "target")}
+        options = support.options_of(example)
         assert required <= options.keys() <= known
         assert type(built(kind, name, options)) is part
         if kind != "layers" and "input" in example:
-            assert kind in ("activations", "losses", "metrics")
+            assert kind in ("activations", "losses", "metrics", "transforms")
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -13,19 +13,29 @@ Curve: TypeAlias = tuple[Array, Callable[[], Array]]
 """(y, slope): the values, and a function that returns the derivatives in an array of its own."""
 
 
+_PIECE = 1 << 14
+"""Numbers that a curve is computed for at a time: what comes up on the way stays in the cache."""
+
+
 class Elementwise(Activation):
     """y = f(x), dx = dy·f′(x), element by element: a subclass writes `curve`, f and f′."""
 
     def curve(self, x: Array) -> Curve:
-        """Returns f(x), and what computes f′(x) when it is wanted."""
+        """Returns f(x), and what computes f′(x) when it is wanted. x: some of the numbers, 1-D."""
         raise NotImplementedError(f"{type(self).__name__} has no curve")
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
-        y, slope = self.curve(x)
+        y, slopes = context.empty(x.shape, x.dtype), []
+        pieces = [slice(start, start + _PIECE) for start in range(0, x.size, _PIECE)]
+        for piece in pieces:
+            y.reshape(-1)[piece], slope = self.curve(x.reshape(-1)[piece])
+            slopes.append(slope)
 
         def backward(dy: Array) -> Array:
-            dx = slope()
-            return np.multiply(dy, dx, out=dx)
+            dx = context.empty(dy.shape, dy.dtype)
+            for piece, slope in zip(pieces, slopes, strict=True):
+                np.multiply(dy.reshape(-1)[piece], slope(), dx.reshape(-1)[piece])
+            return dx
 
         return y, backward
 

@@ -12,12 +12,14 @@ class Exp(Activation):
     then, and the run says so. The `poisson` loss with `log_rates` needs no such head and goes further.
     """
 
+    examples = [{"range": (-80.0, 80.0)}]
+
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         with np.errstate(over="ignore"):
-            y = np.exp(x)
+            y = np.exp(x, context.empty(x.shape, x.dtype))
 
         def backward(dy: Array) -> Array:
             with np.errstate(over="ignore", invalid="ignore"):  # 0·∞
-                return dy * y
+                return np.multiply(dy, y, context.empty(dy.shape, dy.dtype))
 
         return y, backward

@@ -23,12 +23,14 @@ class Softmax(Activation):
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         with np.errstate(over="ignore"):  # e^(−∞) = 0 is right
-            y = x - x.real.max(axis=-1, keepdims=True)
+            y = np.subtract(x, x.real.max(axis=-1, keepdims=True), context.empty(x.shape, x.dtype))
         np.exp(y, out=y)
         y /= np.einsum("...k->...", y)[..., None]
 
         def backward(dy: Array) -> Array:
-            dx = dy - np.einsum("...k,...k->...", dy, y)[..., None]
+            dx = np.subtract(
+                dy, np.einsum("...k,...k->...", dy, y)[..., None], context.empty(dy.shape, dy.dtype)
+            )
             dx *= y
             return dx
 

@@ -21,5 +21,8 @@ class Step(Threshold):
 
     examples = [{}, {"gradient": "clipped"}]
 
-    def level(self, x: Array) -> Array:
-        return np.ceil((np.sign(x) + 1) / 2)  # ten times as fast as np.heaviside
+    def level(self, x: Array, out: Array) -> None:
+        np.sign(x, out)  # ⌈(sign + 1)/2⌉: ten times as fast as np.heaviside
+        out += 1
+        out /= 2
+        np.ceil(out, out)

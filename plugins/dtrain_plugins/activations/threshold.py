@@ -8,6 +8,7 @@ import numpy as np
 
 from dtrain import Activation, Array, Backward, Context
 
+_BOOL = np.dtype(np.bool_)
 Gradient: TypeAlias = Literal["straight_through", "clipped", "none"]
 
 
@@ -21,19 +22,23 @@ class Threshold(Activation):
     def __init__(self, gradient: Gradient = "straight_through") -> None:
         self.gradient = gradient
 
-    def level(self, x: Array) -> Array:
-        """Returns the values at x, real."""
+    def level(self, x: Array, out: Array) -> None:
+        """Writes the values at x, real."""
         raise NotImplementedError(f"{type(self).__name__} has no level")
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
-        y: Array = self.level(x.real).astype(x.dtype, copy=False)
+        y = context.empty(x.shape, x.dtype)
+        self.level(x.real, y.real)
         if x.dtype.kind == "c":
-            y.imag = self._passed(x.imag, x)
-        return y, lambda dy: self._passed(dy, x)
+            y.imag = self._passed(x.imag, x, context)
+        return y, lambda dy: self._passed(dy, x, context)
 
-    def _passed(self, dy: Array, x: Array) -> Array:
+    def _passed(self, dy: Array, x: Array, context: Context) -> Array:
         if self.gradient == "straight_through":
             return dy
+        dx = context.empty(dy.shape, dy.dtype)
         if self.gradient == "none":
-            return np.zeros_like(dy)
-        return dy * (np.abs(x.real) <= 1)
+            dx.fill(0)
+            return dx
+        size = np.abs(x.real, context.empty(x.shape, x.real.dtype))
+        return np.multiply(dy, np.less_equal(size, 1, context.empty(x.shape, _BOOL)), dx)

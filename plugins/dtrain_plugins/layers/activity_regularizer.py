@@ -26,8 +26,10 @@ class ActivityRegularizer(Layer):
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         def backward(dy: Array) -> Array:
-            dx = dy + (2 * self.l2) * x
-            dx += self.l1 * np.sign(x.real)
-            return dx
+            dx = np.multiply(x, 2 * self.l2, context.empty(x.shape, x.dtype))
+            dx += dy
+            sign = np.sign(x.real, context.empty(x.shape, x.real.dtype))
+            sign *= self.l1
+            return np.add(dx, sign, dx)
 
         return x, backward

@@ -92,7 +92,7 @@ class Conv2dTranspose(Layer):
 
             context.gradient(self.weight, of)
             if self.has_bias:
-                context.gradient(self.bias, lambda rows, out: column_sums(dz[rows], out))
+                context.gradient(self.bias, lambda rows, out: column_sums(dz[rows], out, context))
             return context.matmul(patches, w) if self.needs_dx else None
 
         return y, backward

@@ -81,7 +81,7 @@ class Convolution(Layer):
             parts = [np.ascontiguousarray(dz[..., part]) for part in self.filters_of]
             context.gradient(self.weight, lambda rows, out: self._weight_gradient(patches, parts, rows, out))
             if self.has_bias:
-                context.gradient(self.bias, lambda rows, out: column_sums(dz[rows], out))
+                context.gradient(self.bias, lambda rows, out: column_sums(dz[rows], out, context))
             if not self.needs_dx:
                 return None
             columns = [
@@ -106,7 +106,9 @@ class Convolution(Layer):
         return np.concatenate(parts, axis=-1, out=context.empty(shape, parts[0].dtype))
 
 
-def column_sums(x: Array, out: Array) -> None:
+def column_sums(x: Array, out: Array, context: Context) -> None:
     """Writes the sum over all but the last axis: a product with ones rounds less than adding one by one."""
     flat = x.reshape(-1, x.shape[-1])
-    np.matmul(np.ones(len(flat), x.dtype), flat, out=out)
+    ones = context.empty((len(flat),), x.dtype)
+    ones.fill(1)
+    np.matmul(ones, flat, out=out)

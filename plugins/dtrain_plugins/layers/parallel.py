@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import Literal
 
@@ -54,17 +55,33 @@ class Parallel(Layer):
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         outputs, inner = zip(*(chain.forward(x, context) for chain in self.chains), strict=True)
-        y = sum(outputs[1:], outputs[0]) if self.join == "sum" else np.concatenate(outputs, axis=-1)
+        if self.join == "sum":
+            y = _added(outputs, context)
+        else:
+            y = context.empty((*outputs[0].shape[:-1], self.ends[-1]), x.dtype)
+            np.concatenate(outputs, axis=-1, out=y)
 
         def backward(dy: Array) -> Array:
             if self.join == "sum":
                 parts = [dy] * len(inner)
             else:
-                parts = [np.ascontiguousarray(dy[..., a:b]) for a, b in pairwise(self.ends)]
-            gradients = [back(part) for back, part in zip(inner, parts, strict=True)]
-            return sum(gradients[1:], gradients[0])
+                parts = [_copied(dy[..., a:b], context) for a, b in pairwise(self.ends)]
+            return _added([back(part) for back, part in zip(inner, parts, strict=True)], context)
 
         return y, backward
+
+
+def _copied(x: Array, context: Context) -> Array:
+    out = context.empty(x.shape, x.dtype)
+    np.copyto(out, x)
+    return out
+
+
+def _added(arrays: Sequence[Array], context: Context) -> Array:
+    total = _copied(arrays[0], context)
+    for array in arrays[1:]:
+        total += array
+    return total
 
 
 def _listed(shapes: list[Shape]) -> str:

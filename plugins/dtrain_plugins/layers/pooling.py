@@ -107,7 +107,8 @@ class GlobalAveragePool(Layer):
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         places, channels = prod(x.shape[1:-1]), x.shape[-1]
-        y = np.matmul(np.ones(places, x.dtype), x.reshape(len(x), places, channels))
+        y = context.empty((len(x), channels), x.dtype)
+        np.matmul(np.ones(places, x.dtype), x.reshape(len(x), places, channels), out=y)
         y /= places
 
         def backward(dy: Array) -> Array:

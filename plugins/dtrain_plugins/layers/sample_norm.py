@@ -36,27 +36,33 @@ class SampleNorm(Layer):
         return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
-        xc = x.reshape(len(x), *self.block)
+        shape, dtype = (len(x), *self.block), x.dtype
+        xc = x.reshape(shape)
         if self.centred:
-            xc = xc - self._mean(xc)
+            xc = np.subtract(xc, self._mean(xc), context.empty(shape, dtype))
             xc -= self._mean(xc)  # what rounding left: it matters where μ ≫ σ
-        inverse = 1 / np.sqrt(self._mean(xc * xc) + self.epsilon)
-        x_hat = (xc * inverse).reshape(x.shape)
-        y = x_hat * self.gamma.value if self.has_scale else x_hat
+        hat = np.multiply(xc, xc, context.empty(shape, dtype))
+        inverse = 1 / np.sqrt(self._mean(hat) + self.epsilon)
+        np.multiply(xc, inverse, hat)
+        x_hat = y = hat.reshape(x.shape)
+        if self.has_scale:
+            y = np.multiply(y, self.gamma.value, context.empty(x.shape, dtype))
         if self.has_offset:
-            y = y + self.beta.value
+            y = np.add(y, self.beta.value, context.empty(x.shape, dtype))
         places = tuple(range(x.ndim - 1))
 
         def backward(dy: Array) -> Array:
             if self.has_offset:
                 context.gradient(self.beta, lambda rows, out: np.sum(dy[rows], axis=places, out=out))
-            d, hat = dy, x_hat.reshape(xc.shape)
+            d = dy
             if self.has_scale:
-                product = dy * x_hat
+                product = np.multiply(dy, x_hat, context.empty(x.shape, dtype))
                 context.gradient(self.gamma, lambda rows, out: np.sum(product[rows], axis=places, out=out))
-                d = dy * self.gamma.value
-            d = d.reshape(xc.shape)
-            dx = d - hat * self._mean(d * hat)
+                d = np.multiply(dy, self.gamma.value, context.empty(x.shape, dtype))
+            d = d.reshape(shape)
+            dx = np.multiply(d, hat, context.empty(shape, dtype))
+            np.multiply(hat, self._mean(dx), dx)
+            np.subtract(d, dx, dx)
             if self.centred:
                 dx -= self._mean(d)
             dx *= inverse

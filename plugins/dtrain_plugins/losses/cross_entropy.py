@@ -1,17 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import prod
 
 import numpy as np
 
-from dtrain import Array, Context, Loss, Shape
+from dtrain import Array, Shape
 
 from .checks import check_classes
-from .pointwise import floored
+from .pointwise import Points, Rowwise, floored
 
 
-class CrossEntropy(Loss):
+class CrossEntropy(Rowwise):
     """Cross entropy of probabilities: −log y_k, k the class. Behind a `softmax` layer.
 
     y: (rows, …, K), probabilities. target: (rows, …), classes k = 0 … K−1, of any whole type. values: (rows,);
@@ -29,7 +28,7 @@ class CrossEntropy(Loss):
     def check(self, target: Array | None, shape: Shape) -> None:
         check_classes("cross_entropy", target, shape)
 
-    def forward(self, y: Array, target: Array, context: Context) -> tuple[Array, Callable[[], Array]]:
+    def some(self, y: Array, target: Array) -> Points:
         index = target[..., None].astype(np.int64)
         chosen = floored(np.take_along_axis(y, index, axis=-1))
         values = np.einsum("ij->i", -np.log(chosen).reshape(len(y), prod(target.shape[1:])))

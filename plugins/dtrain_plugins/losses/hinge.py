@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import prod
 
 import numpy as np
 
-from dtrain import Array, Context, Shape
+from dtrain import Array, Shape
 
 from .checks import check_classes, check_numbers, check_signs
 from .pointwise import Points, Pointwise
@@ -51,9 +50,9 @@ class Hinge(Pointwise):
         inside = margin.real > 0
         return np.where(inside, margin, 0), lambda: np.where(inside, -t, 0)
 
-    def forward(self, y: Array, target: Array, context: Context) -> tuple[Array, Callable[[], Array]]:
+    def some(self, y: Array, target: Array) -> Points:
         if not self.multi_class:
-            return super().forward(y, target, context)
+            return super().some(y, target)
         own = target[..., None].astype(np.int64)
         scores = y.real.copy()
         np.put_along_axis(scores, own, -np.inf, axis=-1)

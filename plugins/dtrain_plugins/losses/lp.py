@@ -1,18 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import inf, prod
 from typing import Literal
 
 import numpy as np
 
-from dtrain import Array, Context, Loss, Shape
+from dtrain import Array, Shape
 
 from .checks import check_numbers
-from .pointwise import magnitude
+from .pointwise import Points, Rowwise, magnitude
 
 
-class Lp(Loss):
+class Lp(Rowwise):
     """The p-norm of a row's errors: (Σ|d|ᵖ)^(1/p), d = y − target; the largest |d| for p = "inf".
 
     y: (rows, …). target: numbers of the same shape, or (rows,) for a single output. values: (rows,).
@@ -41,7 +40,7 @@ class Lp(Loss):
     def check(self, target: Array | None, shape: Shape) -> None:
         check_numbers("lp", target, shape)
 
-    def forward(self, y: Array, target: Array, context: Context) -> tuple[Array, Callable[[], Array]]:
+    def some(self, y: Array, target: Array) -> Points:
         d = y - target.reshape(y.shape).astype(y.dtype, copy=False)
         size, sign = magnitude(d.reshape(len(y), prod(y.shape[1:])))
         if self.p == inf:

@@ -1,4 +1,4 @@
-"""What the losses share that add up one number an output."""
+"""What the losses share whose rows are taken a few at a time, and those that add up one number an output."""
 
 from __future__ import annotations
 
@@ -13,10 +13,38 @@ from dtrain import Array, Context, Loss, Shape
 from .checks import check_numbers
 
 Points: TypeAlias = tuple[Array, Callable[[], Array]]
-"""(values, slope): of each output, and a function that returns the derivatives in an array of its own."""
+"""(values, slope), and slope returns the derivatives in an array of its own."""
 
 
-class Pointwise(Loss):
+_PIECE = 1 << 14
+"""Outputs that are taken at a time: what comes up on the way stays in the cache."""
+
+
+class Rowwise(Loss):
+    """A loss of each row on its own; a subclass writes `some`, for a few rows."""
+
+    def some(self, y: Array, target: Array) -> Points:
+        """Returns the values of these rows, and what computes their dy; arrays of y's dtype."""
+        raise NotImplementedError(f"{type(self).__name__} has no some")
+
+    def forward(self, y: Array, target: Array, context: Context) -> tuple[Array, Callable[[], Array]]:
+        values, slopes = np.empty(len(y), y.dtype), []
+        step = max(1, _PIECE // max(1, prod(y.shape[1:])))
+        pieces = [slice(start, start + step) for start in range(0, len(y), step)]
+        for rows in pieces:
+            values[rows], slope = self.some(y[rows], target[rows])
+            slopes.append(slope)
+
+        def backward() -> Array:
+            dy = context.empty(y.shape, y.dtype)
+            for rows, slope in zip(pieces, slopes, strict=True):
+                dy[rows] = slope()
+            return dy
+
+        return values, backward
+
+
+class Pointwise(Rowwise):
     """A row's loss is the mean, or the sum, of f(y, target) over its outputs; a subclass writes `points`."""
 
     name: ClassVar[str]
@@ -29,7 +57,7 @@ class Pointwise(Loss):
     def check(self, target: Array | None, shape: Shape) -> None:
         check_numbers(self.name, target, shape)
 
-    def forward(self, y: Array, target: Array, context: Context) -> tuple[Array, Callable[[], Array]]:
+    def some(self, y: Array, target: Array) -> Points:
         each, slope = self.points(y, target.reshape(y.shape).astype(y.dtype, copy=False))
         outputs = prod(y.shape[1:])
         values = np.einsum("ij->i", each.reshape(len(y), outputs))

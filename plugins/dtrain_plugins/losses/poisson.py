@@ -25,7 +25,10 @@ class Poisson(Pointwise):
     """
 
     name = "poisson"
-    examples = [{"input": (1,), "target": "classes"}, {"log_rates": True, "input": (1,), "target": "classes"}]
+    examples = [
+        {"input": (1,), "target": "classes"},
+        {"log_rates": True, "input": (1,), "target": "classes", "range": (-80.0, 80.0)},
+    ]
 
     def __init__(self, log_rates: bool = False) -> None:
         self.log_rates = log_rates

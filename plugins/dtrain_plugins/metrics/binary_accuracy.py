@@ -14,7 +14,7 @@ class BinaryAccuracy(Metric):
     threshold: an output above it says class 1; ½ (default) for probabilities, 0 for logits and for −1 and 1.
     """
 
-    examples = [{}, {"threshold": 0.0}]
+    examples = [{"target": "binary"}, {"threshold": 0.0, "target": "binary"}]
 
     def __init__(self, threshold: float = 0.5) -> None:
         self.threshold = threshold

@@ -6,10 +6,11 @@ from math import prod
 
 import numpy as np
 
-from dtrain import Array
+from dtrain import Array, Context
 
 
-def errors(y: Array, target: Array) -> Array:
+def errors(y: Array, target: Array, context: Context) -> Array:
     """Returns y − target, (rows, outputs), float64; targets may be (rows,) for a single output."""
-    difference = np.subtract(y, target.reshape(y.shape), dtype=np.float64)
+    difference = context.empty(y.shape, np.dtype(np.float64))
+    np.subtract(y, target.reshape(y.shape), out=difference, dtype=np.float64)
     return difference.reshape(len(y), prod(y.shape[1:]))

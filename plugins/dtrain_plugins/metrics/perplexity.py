@@ -19,18 +19,19 @@ class Perplexity(Metric):
     Jelinek, Mercer, Bahl & Baker, "Perplexity: a measure of the difficulty of speech recognition tasks", 1977.
     """
 
-    examples = [{}, {"from_logits": False}]
+    examples = [{}, {"from_logits": False, "range": (0.01, 1.0)}]
     higher_is_better = False
 
     def __init__(self, from_logits: bool = True) -> None:
         self.from_logits = from_logits
 
     def forward(self, y: Array, target: Array, context: Context) -> Array:
-        wide = y.astype(np.float64)
-        own = np.take_along_axis(wide, target[..., None].astype(np.int64), axis=-1)
+        own = np.take_along_axis(y, target[..., None].astype(np.int64), axis=-1).astype(np.float64)
         if self.from_logits:
-            top = wide.max(axis=-1, keepdims=True)
-            each = np.log(np.exp(wide - top).sum(axis=-1, keepdims=True)) + top - own
+            top = y.max(axis=-1, keepdims=True).astype(np.float64)
+            powers = np.subtract(y, top, context.empty(y.shape, np.dtype(np.float64)))
+            np.exp(powers, powers)
+            each = np.log(powers.sum(axis=-1, keepdims=True)) + top - own
         else:
             with np.errstate(divide="ignore"):  # −log 0 = ∞
                 each = -np.log(own)

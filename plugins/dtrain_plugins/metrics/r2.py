@@ -18,10 +18,17 @@ class R2(Metric):
     Wright, "Correlation and causation", 1921.
     """
 
+    examples = [{"input": (3,), "target": "real"}]
+
     def forward(self, y: Array, target: Array, context: Context) -> Array:
-        wrong = errors(y, target)
-        t = target.reshape(wrong.shape).astype(np.float64)
-        return np.concatenate([t, t * t, wrong * wrong], axis=1)
+        wrong = errors(y, target, context)
+        rows, outputs = wrong.shape
+        values = context.empty((rows, 3, outputs), wrong.dtype)
+        t, squares, errors_squared = values[:, 0], values[:, 1], values[:, 2]
+        np.copyto(t, target.reshape(wrong.shape))
+        np.square(t, squares)
+        np.square(wrong, errors_squared)
+        return values.reshape(rows, 3 * outputs)
 
     def result(self, sums: Array, count: int) -> float:
         t, squares, wrong = sums.reshape(3, -1)

@@ -16,10 +16,12 @@ class RootMeanSquaredError(Metric):
     square of each row; the root is taken once, of the mean over all.
     """
 
+    examples = [{"input": (3,), "target": "real"}]
     higher_is_better = False
 
     def forward(self, y: Array, target: Array, context: Context) -> Array:
-        return np.square(errors(y, target)).mean(axis=1)
+        wrong = errors(y, target, context)
+        return np.square(wrong, wrong).mean(axis=1)
 
     def result(self, sums: Array, count: int) -> float:
         return sqrt(sums[0] / count)

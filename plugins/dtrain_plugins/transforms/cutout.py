@@ -20,7 +20,7 @@ class Cutout(Transform):
     DeVries & Taylor, "Improved regularization of convolutional neural networks with cutout", 2017.
     """
 
-    examples = [{}, {"size": 3, "fill": 0.5}]
+    examples = [{"input": (9, 7)}, {"size": 3, "fill": 0.5, "input": (5, 6, 3)}]
 
     def __init__(self, size: int = 8, fill: float = 0.0) -> None:
         if size < 1:
@@ -31,7 +31,8 @@ class Cutout(Transform):
         check(x, "cutout")
         u = context.uniform((len(x), 2), np.float64)
         covered = [self._covered(whole(u[:, i], n), n) for i, n in enumerate(x.shape[1:3])]
-        out = x.copy()
+        out = context.empty(x.shape, x.dtype)
+        np.copyto(out, x)
         out[covered[0][:, :, None] & covered[1][:, None, :]] = self.fill
         return out, y
 

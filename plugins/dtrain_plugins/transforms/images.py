@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from dtrain import Array, ConfigError
+from dtrain import Array, ConfigError, Context
+
+_PIECE = 1 << 15
+"""Numbers of the images that are changed at a time."""
 
 
 def check(x: Array, part: str) -> None:
@@ -15,6 +20,16 @@ def check(x: Array, part: str) -> None:
         raise ConfigError(
             f"{part} takes images, (rows, H, W) or (rows, H, W, C), got samples of shape {x.shape[1:]}"
         )
+
+
+def by_rows(x: Array, context: Context, change: Callable[[Array, slice], Array]) -> Array:
+    """Returns change(x[rows], rows), a few images at a time: what comes up on the way stays in the cache."""
+    out = context.empty(x.shape, x.dtype)
+    step = max(1, _PIECE // max(1, prod(x.shape[1:])))
+    for start in range(0, len(x), step):
+        rows = slice(start, start + step)
+        out[rows] = change(x[rows], rows)
+    return out
 
 
 def whole(u: Array, count: int) -> Array:
@@ -36,16 +51,20 @@ def windows(x: Array, top: Array, left: Array, height: int, width: int) -> Array
     return x[image, row, column]
 
 
-def warp(x: Array, matrix: tuple[Array, Array, Array, Array], fill: float) -> Array:
+def warp(x: Array, matrix: tuple[Array, Array, Array, Array], fill: float, context: Context) -> Array:
     """Returns images whose pixel at p, from the centre, is x at (a, b; c, d)·p, bilinear between pixels.
 
     matrix: a, b, c, d, float64 (rows,) each; p is (down, right). Beyond the edge there is `fill`.
     """
     height, width = x.shape[1:3]
-    a, b, c, d = (entry[:, None, None] for entry in matrix)
     middle, centre = (height - 1) / 2, (width - 1) / 2
     down, right = np.arange(height)[:, None] - middle, np.arange(width) - centre
-    return _bilinear(x, a * down + b * right + middle, c * down + d * right + centre, fill)
+
+    def warped(images: Array, rows: slice) -> Array:
+        a, b, c, d = (entry[rows, None, None] for entry in matrix)
+        return _bilinear(images, a * down + b * right + middle, c * down + d * right + centre, fill)
+
+    return by_rows(x, context, warped)
 
 
 def _bilinear(x: Array, row: Array, column: Array, fill: float) -> Array:

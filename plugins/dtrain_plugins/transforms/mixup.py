@@ -20,6 +20,7 @@ class Mixup(Transform):
     """
 
     examples = [{}, {"alpha": 1.0}]
+    expected_failed_checks = {"split": "partners come from a sample's own shard"}
 
     def __init__(self, alpha: float = 0.2) -> None:
         if not 0 < alpha <= 100:
@@ -39,7 +40,7 @@ class Mixup(Transform):
             )
         u = context.uniform((len(x), 2), np.float64)
         share, partner = self.quantile(u[:, 0]), self._partners(u[:, 1], context.layout.slices)
-        return _mixed(x, share, partner), None if y is None else _mixed(y, share, partner)
+        return _mixed(x, share, partner, context), None if y is None else _mixed(y, share, partner, context)
 
     def quantile(self, u: Array) -> Array:
         """Returns the number of [0, 1] below which Beta(alpha, alpha) has the probability u, in (0, 1)."""
@@ -55,9 +56,10 @@ class Mixup(Transform):
         return first + (np.arange(len(u)) - first + further) % size
 
 
-def _mixed(rows: Array, share: Array, partner: Array) -> Array:
+def _mixed(rows: Array, share: Array, partner: Array, context: Context) -> Array:
     share = share.astype(rows.dtype).reshape(-1, *(1,) * (rows.ndim - 1))
-    out: Array = rows[partner]
+    out, own = (context.empty(rows.shape, rows.dtype) for _ in range(2))
+    np.take(rows, partner, axis=0, out=out, mode="clip")  # all are in range; "raise" would buffer
     out *= 1 - share
-    out += share * rows
+    out += np.multiply(share, rows, own)
     return out

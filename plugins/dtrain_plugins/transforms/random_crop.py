@@ -6,7 +6,7 @@ import numpy as np
 
 from dtrain import Array, Context, Transform
 
-from .images import check, pad, whole, windows
+from .images import by_rows, check, pad, whole, windows
 
 
 class RandomCrop(Transform):
@@ -20,7 +20,12 @@ class RandomCrop(Transform):
     and ConfigError for samples that are no images.
     """
 
-    examples = [{}, {"padding": 2, "mode": "reflect"}, {"padding": 1, "mode": "edge"}, {"fill": 0.5}]
+    examples = [
+        {"input": (9, 7)},
+        {"padding": 2, "mode": "reflect", "input": (5, 6, 3)},
+        {"padding": 1, "mode": "edge", "input": (5, 6)},
+        {"fill": 0.5, "input": (5, 6, 1)},
+    ]
 
     def __init__(
         self,
@@ -35,5 +40,9 @@ class RandomCrop(Transform):
     def forward(self, x: Array, y: Array | None, context: Context) -> tuple[Array, Array | None]:
         check(x, "random_crop")
         corner = whole(context.uniform((len(x), 2), np.float64), 2 * self.padding + 1)
-        padded = pad(x, self.padding, self.padding, self.mode, self.fill)
-        return windows(padded, corner[:, 0], corner[:, 1], x.shape[1], x.shape[2]), y
+
+        def cropped(images: Array, rows: slice) -> Array:
+            padded = pad(images, self.padding, self.padding, self.mode, self.fill)
+            return windows(padded, corner[rows, 0], corner[rows, 1], x.shape[1], x.shape[2])
+
+        return by_rows(x, context, cropped), y

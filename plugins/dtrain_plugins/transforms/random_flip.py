@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dtrain import Array, Context, Transform
 
-from .images import check
+from .images import by_rows, check
 
 
 class RandomFlip(Transform):
@@ -15,7 +15,11 @@ class RandomFlip(Transform):
     ValueError for an option out of range, and ConfigError for samples that are no images.
     """
 
-    examples = [{}, {"horizontal": 0.0, "vertical": 1.0}, {"horizontal": 0.25, "vertical": 0.5}]
+    examples = [
+        {"input": (5, 6)},
+        {"horizontal": 0.0, "vertical": 1.0, "input": (5, 6, 3)},
+        {"horizontal": 0.25, "vertical": 0.5, "input": (5, 6, 3)},
+    ]
 
     def __init__(self, horizontal: float = 0.5, vertical: float = 0.0) -> None:
         if not (0 <= horizontal <= 1 and 0 <= vertical <= 1):
@@ -26,9 +30,14 @@ class RandomFlip(Transform):
 
     def forward(self, x: Array, y: Array | None, context: Context) -> tuple[Array, Array | None]:
         check(x, "random_flip")
-        out = x.copy()
-        for probability, axis in ((self.horizontal, 2), (self.vertical, 1)):
-            chosen = context.bernoulli((len(x),), probability)
-            mirrored = (slice(None),) * axis + (slice(None, None, -1),)
-            out[chosen] = out[chosen][mirrored]
-        return out, y
+        sides = ((self.horizontal, 2), (self.vertical, 1))
+        flips = [(context.bernoulli((len(x),), probability), axis) for probability, axis in sides]
+
+        def flipped(images: Array, rows: slice) -> Array:
+            out = images.copy()
+            for chosen, axis in flips:
+                mirrored = (slice(None),) * axis + (slice(None, None, -1),)
+                out[chosen[rows]] = out[chosen[rows]][mirrored]
+            return out
+
+        return by_rows(x, context, flipped), y

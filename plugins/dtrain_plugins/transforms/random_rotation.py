@@ -17,7 +17,7 @@ class RandomRotation(Transform):
     ValueError for degrees out of range, and ConfigError for samples that are no images.
     """
 
-    examples = [{}, {"degrees": 180.0, "fill": 0.5}]
+    examples = [{"input": (5, 6)}, {"degrees": 180.0, "fill": 0.5, "input": (5, 6, 3)}]
 
     def __init__(self, degrees: float = 10.0, fill: float = 0.0) -> None:
         if not 0 <= degrees <= 180:
@@ -28,4 +28,4 @@ class RandomRotation(Transform):
         check(x, "random_rotation")
         angle = np.deg2rad((2 * context.uniform((len(x),), np.float64) - 1) * self.degrees)
         cos, sin = np.cos(angle), np.sin(angle)
-        return warp(x, (cos, sin, -sin, cos), self.fill), y
+        return warp(x, (cos, sin, -sin, cos), self.fill, context), y

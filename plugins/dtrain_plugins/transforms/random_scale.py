@@ -18,7 +18,7 @@ class RandomScale(Transform):
     Raises ValueError for factors out of order, and ConfigError for samples that are no images.
     """
 
-    examples = [{}, {"low": 0.5, "high": 2.0, "fill": 0.5}]
+    examples = [{"input": (5, 6)}, {"low": 0.5, "high": 2.0, "fill": 0.5, "input": (5, 6, 3)}]
 
     def __init__(self, low: float = 0.9, high: float = 1.1, fill: float = 0.0) -> None:
         if not 0 < low <= high:
@@ -29,4 +29,4 @@ class RandomScale(Transform):
         check(x, "random_scale")
         factor = self.low + (self.high - self.low) * context.uniform((len(x),), np.float64)
         shrink, nothing = 1 / factor, np.zeros(len(x))
-        return warp(x, (shrink, nothing, nothing, shrink), self.fill), y
+        return warp(x, (shrink, nothing, nothing, shrink), self.fill, context), y

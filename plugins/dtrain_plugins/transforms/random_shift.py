@@ -4,7 +4,7 @@ import numpy as np
 
 from dtrain import Array, Context, Transform
 
-from .images import check, pad, whole, windows
+from .images import by_rows, check, pad, whole, windows
 
 
 class RandomShift(Transform):
@@ -17,7 +17,7 @@ class RandomShift(Transform):
     for samples that are no images.
     """
 
-    examples = [{}, {"vertical": 0, "horizontal": 3, "fill": 0.5}]
+    examples = [{"input": (5, 6)}, {"vertical": 0, "horizontal": 3, "fill": 0.5, "input": (5, 6, 3)}]
 
     def __init__(self, vertical: int = 2, horizontal: int = 2, fill: float = 0.0) -> None:
         if vertical < 0 or horizontal < 0:
@@ -28,5 +28,9 @@ class RandomShift(Transform):
         check(x, "random_shift")
         u = context.uniform((len(x), 2), np.float64)
         top, left = whole(u[:, 0], 2 * self.vertical + 1), whole(u[:, 1], 2 * self.horizontal + 1)
-        padded = pad(x, self.vertical, self.horizontal, fill=self.fill)
-        return windows(padded, top, left, x.shape[1], x.shape[2]), y
+
+        def shifted(images: Array, rows: slice) -> Array:
+            padded = pad(images, self.vertical, self.horizontal, fill=self.fill)
+            return windows(padded, top[rows], left[rows], x.shape[1], x.shape[2])
+
+        return by_rows(x, context, shifted), y

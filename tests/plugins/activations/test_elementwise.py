@@ -250,7 +250,7 @@ def test_a_subclass_must_write_its_curve():
     class Nothing(Elementwise):
         pass
 
-    assert message_of(NotImplementedError, lambda: Nothing().forward(X, None)) == "Nothing has no curve"
+    assert message_of(NotImplementedError, lambda: Nothing().curve(X)) == "Nothing has no curve"
 
 
 @pytest.mark.parametrize("slope", [-0.1, 1.5])

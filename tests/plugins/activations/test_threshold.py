@@ -62,5 +62,6 @@ def test_a_subclass_must_write_its_levels():
         pass
 
     assert (
-        message_of(NotImplementedError, lambda: Nothing().forward(np.ones(2), None)) == "Nothing has no level"
+        message_of(NotImplementedError, lambda: Nothing().level(np.ones(2), np.ones(2)))
+        == "Nothing has no level"
     )

@@ -38,7 +38,7 @@ def given(*draws, slices=()):
     left = iter(draws)
     draw = lambda *args: np.array(next(left))  # noqa: E731
     layout = SimpleNamespace(slices=list(slices))
-    return SimpleNamespace(uniform=draw, bernoulli=draw, normal=draw, layout=layout)
+    return SimpleNamespace(uniform=draw, bernoulli=draw, normal=draw, layout=layout, empty=np.empty)
 
 
 def refuses_what_is_no_image(make, name, shape):
