@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from .arguments import parser
 from .guard import Scope, guarded
+from .streams import let_go_of_streams
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -16,7 +18,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         import dtrain_launch
 
         return dtrain_launch.main(arguments[1:])
-    return guarded(lambda scope: _run(arguments, scope))
+    code = guarded(lambda scope: _run(arguments, scope))
+    let_go_of_streams()
+    return code
 
 
 def _run(arguments: list[str], scope: Scope) -> int:
@@ -31,7 +35,9 @@ def _run(arguments: list[str], scope: Scope) -> int:
         return debug(options, scope)
     from .plugins import plugins
 
-    return plugins(options)
+    with suppress(BrokenPipeError):  # `dtrain plugins list | head`
+        return plugins(options)
+    return 0
 
 
 def _with_command(arguments: list[str]) -> list[str]:

@@ -3,22 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 
 
 def plugins(options: argparse.Namespace) -> int:
     """Does what the action says; returns the exit code."""
-    try:
-        code = _act(options)
-        sys.stdout.flush()
-    except BrokenPipeError:  # `dtrain plugins list | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    return code
-
-
-def _act(options: argparse.Namespace) -> int:
     if options.action == "list":
         from .plugins_list import print_list
 
