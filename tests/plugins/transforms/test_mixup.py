@@ -6,13 +6,12 @@ from functools import partial
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from dtrain import ConfigError
 from dtrain_plugins.transforms.mixup import Mixup
 from tests.plugins.support import message_of
 from tests.plugins.transforms.support import RANDOM, given, transformed
-
-stats = pytest.importorskip("scipy.stats")
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.2, 0.5, 1.0, 2.0, 8.0, 100.0])

@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from dtrain_plugins.transforms.random_scale import RandomScale
 from tests.plugins.support import distance, message_of
@@ -16,8 +17,6 @@ from tests.plugins.transforms.support import (
     refuses_what_is_no_image,
     transformed,
 )
-
-ndimage = pytest.importorskip("scipy.ndimage")
 
 
 @pytest.mark.parametrize("fill", [0.0, 0.5])
