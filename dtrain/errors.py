@@ -10,6 +10,7 @@ DtrainError
     ├── NonFiniteError      a loss or a gradient that is not finite, with `non_finite = "stop"`
     ├── CollectiveMismatch  ranks met in different collectives
     └── PeerFailed          another rank failed; its own report says why
+        └── RankLost        ranks have died, and those that are left can go on without them
 """
 
 from __future__ import annotations
@@ -65,6 +66,10 @@ class CollectiveMismatch(RunError):
 
 class PeerFailed(RunError):
     """Another rank of the job failed."""
+
+
+class RankLost(PeerFailed):
+    """Ranks of the job have died; the others may `shrink` and go on."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

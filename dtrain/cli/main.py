@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
+from dtrain.communicator.losses import ENDING
+
 from .arguments import parser
 from .guard import Scope, guarded
 from .streams import let_go_of_streams
@@ -20,6 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return dtrain_launch.main(arguments[1:])
     code = guarded(lambda scope: _run(arguments, scope))
     let_go_of_streams()
+    ENDING.leave(code)
     return code
 
 

@@ -24,6 +24,7 @@ class CountingCommunicator:
         self.rank = inner.rank
         self.size = inner.size
         self.shares_memory = inner.shares_memory
+        self.recovers = inner.recovers
         self.calls: Counter[str] = Counter()
         self.messages: Counter[str] = Counter()
         self.bytes: Counter[str] = Counter()
@@ -56,6 +57,15 @@ class CountingCommunicator:
     def allocate(self, count: int, dtype: Any) -> list[Array | None]:
         self._count("allocate")
         return self.inner.allocate(count, dtype)
+
+    def common(self, count: int, dtype: Any) -> Array:
+        self._count("common")
+        return self.inner.common(count, dtype)
+
+    def shrink(self) -> None:
+        self._count("shrink")
+        self.inner.shrink()
+        self.rank, self.size = self.inner.rank, self.inner.size
 
     def abort(self, code: int) -> None:
         self._count("abort")

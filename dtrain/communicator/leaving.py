@@ -33,12 +33,13 @@ class Leaving:
         sys.excepthook = self._note_failure
         atexit.register(self._at_exit)
 
-    def close(self) -> None:
-        """Collective: from here on the process may end as it likes."""
+    def close(self, free: bool = True) -> None:
+        """Collective: from here on the process may end as it likes. free: not after the loss of a rank."""
         atexit.unregister(self._at_exit)
         if sys.excepthook == self._note_failure:
             sys.excepthook = self._excepthook
-        self._comm.Free()
+        if free:
+            self._comm.Free()
 
     def _note_failure(self, *error: Any) -> None:
         self._failed = True
@@ -55,10 +56,13 @@ class Leaving:
         self._comm.Abort(1)
 
     def _everyone_leaves(self) -> bool:
-        request = self._comm.Ibarrier()
         deadline = time.monotonic() + GRACE
-        while not request.Test():
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.01)
+        try:
+            request = self._comm.Ibarrier()
+            while not request.Test():
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(0.01)
+        except self._mpi.Exception:  # a rank was lost
+            return False
         return True

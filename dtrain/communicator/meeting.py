@@ -3,20 +3,43 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from collections.abc import Container
+from typing import Any, NoReturn
 
 from dtrain.communicator.door import Call, difference
-from dtrain.errors import CollectiveMismatch, PeerFailed
+from dtrain.errors import CollectiveMismatch, PeerFailed, RankLost, RunError
+
+
+class RankKilled(BaseException):
+    """Ends the thread of a rank that was killed, after the others have ended: no handler of its runs before."""
+
+
+class Deaths:
+    """The ranks of a job of threads that were killed, by their first numbers, and when it is over for them too."""
+
+    def __init__(self) -> None:
+        self.killed: set[int] = set()
+        self.over = threading.Event()
+
+    def die(self, rank: int) -> NoReturn:
+        """Is all that a killed rank does from now on."""
+        self.killed.add(rank)
+        self.over.wait()
+        raise RankKilled
 
 
 class Round:
-    """One collective: what each rank brought, and how it went wrong, if it did."""
+    """One collective: what each rank brought, and how it went wrong, if it did.
+
+    killed: the rank that dies in it, and the ranks that come through it all the same.
+    """
 
     def __init__(self) -> None:
         self.calls: dict[int, Call] = {}
         self.values: dict[int, Any] = {}
         self.done = False
         self.problem: str | None = None
+        self.killed: tuple[int, Container[int]] | None = None
 
 
 class Meeting:
@@ -26,30 +49,60 @@ class Meeting:
         self.size = size
         self.errors: list[tuple[int | None, BaseException]] = []
         """(rank, error) of each rank that raised, the first one first."""
+        self.lost: set[int] = set()
         self._left: set[int] = set()
+        self._shrinking: set[int] = set()
+        self._smaller: Meeting | None = None
         self._round = Round()
         self._changed = threading.Condition()
 
-    def meet(self, rank: int, call: Call, value: Any) -> list[Any]:
+    def meet(self, rank: int, call: Call, value: Any, dies: Container[int] | None = None) -> list[Any]:
         """Returns every rank's value when every rank has come.
+
+        dies: this rank is killed in the collective, and those named here come through it all the same.
+        It gets an empty list.
 
         Raises:
             CollectiveMismatch: the calls differ, or a rank returned without coming.
             PeerFailed: a rank raised.
+            RankLost: a rank was killed.
         """
         with self._changed:
             now = self._round
-            if not self.errors:
+            if not (self.errors or self.lost):
                 now.calls[rank] = call
                 now.values[rank] = value
+                now.killed = now.killed if dies is None else (rank, dies)
                 self._close_if_complete()
-            while not now.done and not self.errors:
+            while not (now.done or self.errors or self.lost):
                 self._changed.wait()
+        if dies is not None:
+            self.lose(rank)
+            return []
         if now.problem is not None:
             raise CollectiveMismatch(now.problem)
-        if not now.done:
+        if now.done and (now.killed is None or rank in now.killed[1]):
+            return [now.values[rank] for rank in range(self.size)]
+        if self.errors:
             raise PeerFailed(self._failure(call))
-        return [now.values[rank] for rank in range(self.size)]
+        raise RankLost(f"{self._lost_ranks()} of {self.size} died while this rank was in {call}")
+
+    def shrink(self, rank: int) -> tuple[int, Meeting]:
+        """Returns this rank's number among those that are left, and where they meet; waits for all of them."""
+        with self._changed:
+            if not self.lost:
+                raise RunError("no rank was lost")
+            self._shrinking.add(rank)
+            self._changed.notify_all()
+            while self._smaller is None:
+                if self.errors:
+                    raise PeerFailed("another rank failed while the others were going on without the lost")
+                if len(self._shrinking | self.lost) == self.size:
+                    self._smaller = Meeting(len(self._shrinking))
+                    self._changed.notify_all()
+                else:
+                    self._changed.wait()
+            return sorted(self._shrinking).index(rank), self._smaller
 
     def leave(self, rank: int | None, error: BaseException | None = None) -> None:
         """Rank `rank` returned, or raised `error`; None: the caller of all ranks was interrupted."""
@@ -61,6 +114,12 @@ class Meeting:
                 self._close_if_complete()
             self._changed.notify_all()
 
+    def lose(self, rank: int) -> None:
+        """Rank `rank` was killed."""
+        with self._changed:
+            self.lost.add(rank)
+            self._changed.notify_all()
+
     def _close_if_complete(self) -> None:
         """Ends the round when every rank has come to it or left for good."""
         now = self._round
@@ -68,6 +127,8 @@ class Meeting:
             return
         now.problem = self._early_return(now) if self._left else difference(_in_order(now.calls))
         now.done = True
+        if now.killed is not None:
+            self.lost.add(now.killed[0])
         self._round = Round()
         self._changed.notify_all()
 
@@ -80,6 +141,9 @@ class Meeting:
         rank, error = self.errors[0]
         who = "the caller" if rank is None else f"rank {rank} of {self.size}"
         return f"{who} failed with {type(error).__name__} while this rank was in {call}"
+
+    def _lost_ranks(self) -> str:
+        return " and ".join(f"rank {rank}" for rank in sorted(self.lost))
 
 
 def _in_order(calls: dict[int, Call]) -> list[Call]:

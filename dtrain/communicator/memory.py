@@ -44,6 +44,17 @@ def shared(count: int, dtype: Any, rank: int, size: int, share: Share) -> list[A
     return [np.ndarray((count,), dtype, mapping, k * pages * mmap.PAGESIZE) for k in range(size)]
 
 
+def common(count: int, dtype: Any, rank: int, size: int, share: Share) -> Array:
+    """Returns one array of `count` zeros, the same memory for all ranks. Collective over a host's ranks.
+
+    Each rank asks for an equal part of its pages. Raises OSError as `shared` does.
+    """
+    dtype = np.dtype(dtype)
+    pages = -(-max(count * dtype.itemsize, 1) // mmap.PAGESIZE)
+    mapping = _mapping(-(-pages // size) * mmap.PAGESIZE, rank, size, share)
+    return np.ndarray((count,), dtype, mapping)
+
+
 def _mapping(slice_bytes: int, rank: int, size: int, share: Share) -> mmap.mmap:
     descriptor, ticket = _create(slice_bytes * size) if rank == 0 else (-1, None)
     ticket = share(ticket)[0]

@@ -8,15 +8,17 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from dtrain.communicator.door import Call, Door, difference
 from dtrain.communicator.environment import OPEN_MPI, Launched, launched
 from dtrain.communicator.leaving import Leaving
-from dtrain.communicator.memory import private, shared
-from dtrain.errors import CollectiveMismatch, RunError, UserError
+from dtrain.communicator.losses import ENDING, Losses, can_recover
+from dtrain.communicator.memory import common, private, shared
+from dtrain.errors import CollectiveMismatch, RankLost, RunError, UserError
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -43,6 +45,7 @@ class MpiCommunicator:
     Raises:
         UserError: there is no MPI library, or it does not belong to the launcher that started the process.
         CollectiveMismatch: from any collective with `check`, when ranks met in different ones.
+        RankLost: from any collective, under Open MPI started with fault tolerance, when a rank has died.
     """
 
     def __init__(
@@ -51,15 +54,21 @@ class MpiCommunicator:
         self._mpi = load_mpi()
         if comm is None:
             comm = _world(self._mpi)
-        self._comm = comm.Dup()
-        self._allgather = self._comm.Allgather
         self._byte = self._mpi.BYTE
-        self.rank: int = self._comm.rank
-        self.size: int = self._comm.size
+        self._losses = Losses(self._mpi)
         self._door = Door()
         self._enter = self._enter_checked if _wants_check(check) else self._door.enter
+        self._use(comm.Dup())
+        self.recovers = self.size > 1 and can_recover()
         self._leaving = Leaving(self._mpi, comm.Dup(), self.where)
         self.shares_memory = self._can_share(share_memory and os.environ.get("DTRAIN_SHARED_MEMORY") != "0")
+
+    def _use(self, comm: MPI.Comm) -> None:
+        self._comm = comm
+        self._allgather = comm.Allgather
+        self._unfinished: Any = None
+        self.rank: int = comm.rank
+        self.size: int = comm.size
 
     def where(self) -> str:
         """Returns the last collective that was entered."""
@@ -67,29 +76,42 @@ class MpiCommunicator:
 
     def barrier(self) -> None:
         self._enter("barrier")
-        self._comm.Barrier()
+        try:
+            self._comm.Barrier()
+        except self._mpi.Exception as error:
+            self._fail(error)
 
     def allgather(self, send: Array, receive: Array) -> None:
         self._enter("allgather", send)
-        if 0 < receive.nbytes <= LARGEST:
-            # Bytes: every dtype works, and complex numbers go as fast as others. Specs kept from call to call
-            # or persistent requests would save 0.1–0.25 µs of 1 µs, and have to know when memory is re-used.
-            self._allgather((send, self._byte), (receive, self._byte))
-        elif receive.nbytes:
-            receive[self.rank] = send
-            peers = [rank for rank in range(self.size) if rank != self.rank]
-            self._exchange([(peer, send) for peer in peers], [(peer, receive[peer]) for peer in peers])
-        else:
+        try:
+            if 0 < receive.nbytes <= LARGEST:
+                # Bytes: every dtype works, and complex numbers go as fast as others. Specs kept from call to
+                # call or persistent requests would save 0.1–0.25 µs of 1 µs, and have to know when memory is
+                # re-used.
+                self._allgather((send, self._byte), (receive, self._byte))
+            else:
+                self._gather_unusual(send, receive)
+        except self._mpi.Exception as error:
+            self._fail(error)
+
+    def _gather_unusual(self, send: Array, receive: Array) -> None:
+        if not receive.nbytes:
             self._comm.Barrier()  # an Allgather of nothing does not wait
+            return
+        receive[self.rank] = send
+        peers = [rank for rank in range(self.size) if rank != self.rank]
+        self._swap([(peer, send) for peer in peers], [(peer, receive[peer]) for peer in peers])
 
     def exchange(self, sends: Sequence[tuple[int, Array]], receives: Sequence[tuple[int, Array]]) -> None:
         self._enter("exchange", (sends, receives))
-        self._exchange(sends, receives)
+        try:
+            self._swap(sends, receives)
+        except self._mpi.Exception as error:
+            self._fail(error)
 
     def share(self, value: Any) -> list[Any]:
-        text = json.dumps(value)
         self._enter("share")
-        return [json.loads(text) for text in self._share_text(text)]
+        return self._share_json(value)
 
     def allocate(self, count: int, dtype: Any) -> list[Array | None]:
         """
@@ -103,10 +125,46 @@ class MpiCommunicator:
         try:
             return shared(count, dtype, self.rank, self.size, self._share_json)
         except OSError as error:
-            raise RunError(
-                f"cannot allocate {count} {np.dtype(dtype)} a rank, shared by {self.size} ranks: {error}; "
-                "DTRAIN_SHARED_MEMORY=0 turns sharing off"
-            ) from error
+            raise self._no_memory(f"{count} {np.dtype(dtype)} a rank", error) from error
+
+    def common(self, count: int, dtype: Any) -> Array:
+        """
+        Raises:
+            RunError: the host has no memory left to share.
+        """
+        self._enter("common", ((count,), dtype))
+        if not self.shares_memory:
+            return private(count, dtype)
+        try:
+            return common(count, dtype, self.rank, self.size, self._share_json)
+        except OSError as error:
+            raise self._no_memory(f"{count} {np.dtype(dtype)}", error) from error
+
+    def _no_memory(self, what: str, error: OSError) -> RunError:
+        return RunError(
+            f"cannot allocate {what}, shared by {self.size} ranks: {error}; "
+            "DTRAIN_SHARED_MEMORY=0 turns sharing off"
+        )
+
+    def shrink(self) -> None:
+        ENDING.lost = True
+        before = self.size
+        self._use(self._revoked().Shrink())
+        self._door.sequence = 0  # the ranks may be one apart
+        if self.size == before:
+            raise RunError(f"MPI failed in {self.where()}, though no rank was lost")
+
+    def _revoked(self) -> MPI.Comm:
+        if not self._comm.Is_revoked():
+            self._comm.Revoke()
+        return self._comm
+
+    def _fail(self, error: MPI.Exception) -> NoReturn:
+        """Raises RankLost, after taking the others out of their collectives; or the error, if it is none."""
+        if not (self.recovers and self._losses.is_one(error)):
+            raise error
+        self._revoked()
+        raise RankLost(f"a rank of {self.size} died while this rank was in {self.where()}") from error
 
     def abort(self, code: int) -> None:
         sys.stdout.flush()
@@ -115,19 +173,28 @@ class MpiCommunicator:
 
     def close(self) -> None:
         self._enter("close")
-        self._leaving.close()
-        self._comm.Free()
+        self._leaving.close(free=not ENDING.lost)
+        if ENDING.lost:
+            with suppress(self._mpi.Exception):  # one more is lost: this rank is done all the same
+                self._comm.Barrier()
+        else:
+            self._comm.Free()
 
-    def _exchange(self, sends: Sequence[tuple[int, Array]], receives: Sequence[tuple[int, Array]]) -> None:
+    def _swap(self, sends: Sequence[tuple[int, Array]], receives: Sequence[tuple[int, Array]]) -> None:
         byte, comm = self._byte, self._comm
         requests = [
             comm.Irecv((piece, byte), source) for source, array in receives for piece in _pieces(array)
         ]
         requests += [comm.Isend((piece, byte), target) for target, array in sends for piece in _pieces(array)]
+        self._unfinished = requests, sends, receives  # after a loss, MPI may yet write to them
         self._mpi.Request.Waitall(requests)
+        self._unfinished = None
 
     def _share_json(self, value: Any) -> list[Any]:
-        return [json.loads(text) for text in self._share_text(json.dumps(value))]
+        try:
+            return [json.loads(text) for text in self._share_text(json.dumps(value))]
+        except self._mpi.Exception as error:
+            self._fail(error)
 
     def _share_text(self, text: str) -> list[str]:
         """Every rank's text, without pickle and without passing the door."""
@@ -154,7 +221,7 @@ class MpiCommunicator:
 
     def _enter_checked(self, name: str, subject: Any = None) -> None:
         self._door.enter(name, subject)
-        calls = [Call.from_json(text) for text in self._share_text(self._door.call().to_json())]
+        calls = [Call.from_json(text) for text in self._share_json(self._door.call().to_json())]
         problem = difference(calls)
         if problem is not None:
             raise CollectiveMismatch(problem)
@@ -167,9 +234,16 @@ def load_mpi() -> Any:
         UserError: there is no MPI library.
     """
     try:
+        import mpi4py
+
+        recovers = can_recover()
+        if recovers and "mpi4py.MPI" not in sys.modules:
+            mpi4py.rc.finalize = False
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
         raise UserError(f"{NO_MPI} ({str(error).splitlines()[0]})") from error
+    if recovers:
+        ENDING.watch(MPI)
     return MPI
 
 

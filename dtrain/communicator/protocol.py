@@ -15,6 +15,10 @@ class Communicator(Protocol):
     Every method but `abort` and `where` is a blocking collective: all ranks call it, in the same order, with
     arrays of the same shape and dtype. Arrays are C-contiguous. A rank that fails takes the others out of
     their collective with `PeerFailed` (threads) or ends the whole job (MPI); no rank waits for ever.
+
+    Where it `recovers`, a rank that dies takes the others out of their collective with `RankLost`; some of
+    them may have come through that collective, and meet the loss in the next. Nothing but `shrink` and
+    `abort` may be called then.
     """
 
     rank: int
@@ -38,10 +42,23 @@ class Communicator(Protocol):
     def share(self, value: Any) -> list[Any]:
         """Returns every rank's JSON value, in rank order, on every rank. For rare, small things."""
 
+    recovers: bool
+    """Whether ranks that are left can go on when others die."""
+
     def allocate(self, count: int, dtype: Any) -> list[Array | None]:
         """Returns one zeroed 1-D array of `count` elements for each rank, 64-byte aligned.
 
         This rank's own is always there; a peer's is None where this rank cannot address it.
+        """
+
+    def common(self, count: int, dtype: Any) -> Array:
+        """Returns one zeroed 1-D array that all ranks address; each its own where they share no memory."""
+
+    def shrink(self) -> None:
+        """Leaves the dead behind, after `RankLost`: `rank` and `size` become those among the ranks that are left.
+
+        They keep their order. All of them call it; it cannot fail because of further losses, which the next
+        collective meets. Arrays stay as they are. Raises RunError where nobody was lost.
         """
 
     def where(self) -> str:

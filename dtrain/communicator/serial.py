@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dtrain.communicator.door import Door, check_exchange
 from dtrain.communicator.memory import private
+from dtrain.errors import RunError
 
 if TYPE_CHECKING:
     from dtrain.types import Array
@@ -19,6 +20,7 @@ class SerialCommunicator:
     rank = 0
     size = 1
     shares_memory = True
+    recovers = False
 
     def __init__(self) -> None:
         self._door = Door()
@@ -53,6 +55,13 @@ class SerialCommunicator:
     def allocate(self, count: int, dtype: Any) -> list[Array | None]:
         self._enter("allocate", ((count,), dtype))
         return [private(count, dtype)]
+
+    def common(self, count: int, dtype: Any) -> Array:
+        self._enter("common", ((count,), dtype))
+        return private(count, dtype)
+
+    def shrink(self) -> None:
+        raise RunError("the only rank of a job cannot go on without itself")
 
     def abort(self, code: int) -> None:
         raise SystemExit(code)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextvars
 import json
 import threading
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from dtrain.communicator.door import Door, check_exchange, check_receive
-from dtrain.communicator.meeting import Meeting
+from dtrain.communicator.meeting import Deaths, Meeting, RankKilled
 from dtrain.communicator.memory import private
 from dtrain.errors import PeerFailed
 
@@ -24,13 +24,25 @@ class ThreadCommunicator:
 
     Every collective checks that all ranks are in the same one, with the same shape and dtype.
 
+    dies_in: the collective, counted from 1 over the whole job, in which this rank is killed, and the others
+    that come through it all the same; None: in none.
+
     Raises, from any collective:
         CollectiveMismatch: ranks met in different collectives, or one returned while others wait.
         PeerFailed: another rank raised.
+        RankLost: another rank was killed (it raised RankKilled).
     """
 
-    def __init__(self, rank: int, meeting: Meeting, share_memory: bool = True) -> None:
+    def __init__(
+        self, rank: int, meeting: Meeting, share_memory: bool = True, deaths: Deaths | None = None,
+        dies_in: tuple[int, Container[int]] | None = None,
+    ) -> None:  # fmt: skip
         self.rank = rank
+        self.recovers = deaths is not None
+        self._first_rank, self._deaths = rank, deaths
+        self._dies_in = dies_in
+        self.entered = 0
+        """How many collectives this rank has entered."""
         self.size = meeting.size
         self.shares_memory = share_memory
         self._meeting = meeting
@@ -68,6 +80,16 @@ class ThreadCommunicator:
             return arrays
         return [array if rank == self.rank else None for rank, array in enumerate(arrays)]
 
+    def common(self, count: int, dtype: Any) -> Array:
+        arrays = self._meet("common", ((count,), dtype), private(count, dtype))
+        array: Array = arrays[0 if self.shares_memory else self.rank]
+        return array
+
+    def shrink(self) -> None:
+        self.rank, self._meeting = self._meeting.shrink(self.rank)
+        self.size = self._meeting.size
+        self._door.sequence = 0  # the ranks may be one apart
+
     def abort(self, code: int) -> None:
         raise SystemExit(code)
 
@@ -77,15 +99,36 @@ class ThreadCommunicator:
     def _meet(self, name: str, subject: Any = None, value: Any = None) -> list[Any]:
         """Returns every rank's value: a copy that its rank does not write again."""
         self._door.enter(name, subject)
-        return self._meeting.meet(self.rank, self._door.call(), value)
+        self.entered += 1
+        dies = self._dies_in[1] if self._dies_in and self._dies_in[0] == self.entered else None
+        values = self._meeting.meet(self.rank, self._door.call(), value, dies)
+        if dies is not None:
+            self.die()
+        return values
+
+    def die(self) -> NoReturn:
+        """Is killed, now."""
+        assert self._deaths is not None, "only a job that goes on without the lost can lose a rank"
+        self._meeting.lose(self.rank)
+        self._deaths.die(self._first_rank)
+
+    def leave(self, error: BaseException | None = None) -> None:
+        """Tells the others that this rank has ended."""
+        self._meeting.leave(self.rank, error)
 
 
 def run_ranks(
-    size: int, function: Callable[[ThreadCommunicator], Result], share_memory: bool = True
+    size: int,
+    function: Callable[[ThreadCommunicator], Result],
+    share_memory: bool = True,
+    deaths: Mapping[int, tuple[int, Container[int]]] | None = None,
 ) -> list[Result]:
     """Runs `function(communicator)` as each of `size` ranks, in threads; returns their results in rank order.
 
     share_memory: False gives every rank private arrays, as ranks on different hosts have.
+    deaths: given, the ranks that are left can go on when others are killed: rank → the number of the
+    collective in which it is, and the ranks that come through it all the same. A rank may also `die` on its
+    own. A killed rank has no result.
 
     Raises:
         BaseException: the first error that a rank raised, with the note `on rank 2 of 3`; the other ranks are
@@ -93,20 +136,26 @@ def run_ranks(
     """
     meeting = Meeting(size)
     results: dict[int, Result] = {}
+    errors: list[tuple[int | None, BaseException]] = []
+    dead = None if deaths is None else Deaths()
 
     def work(rank: int) -> None:
+        dies_in = (deaths or {}).get(rank)
+        communicator = ThreadCommunicator(rank, meeting, share_memory, dead, dies_in)
         try:
-            results[rank] = function(ThreadCommunicator(rank, meeting, share_memory))
+            results[rank] = function(communicator)
         except BaseException as error:
-            meeting.leave(rank, error)
+            if not isinstance(error, RankKilled):
+                errors.append((rank, error))
+                communicator.leave(error)
         else:
-            meeting.leave(rank)
+            communicator.leave()
 
     threads = [_started(work, rank) for rank in range(size)]
-    _joined(threads, meeting)
-    if meeting.errors:
-        raise _first(meeting.errors, size)
-    return [results[rank] for rank in range(size)]
+    _joined(threads, meeting, dead)
+    if errors:
+        raise _first(errors, size)
+    return [results[rank] for rank in range(size) if rank in results]
 
 
 def _started(work: Callable[[int], None], rank: int) -> threading.Thread:
@@ -117,8 +166,13 @@ def _started(work: Callable[[int], None], rank: int) -> threading.Thread:
     return thread
 
 
-def _joined(threads: list[threading.Thread], meeting: Meeting) -> None:
+def _joined(threads: list[threading.Thread], meeting: Meeting, dead: Deaths | None) -> None:
     try:
+        for rank, thread in enumerate(threads):
+            while dead is not None and thread.is_alive() and rank not in dead.killed:
+                thread.join(0.01)
+        if dead is not None:
+            dead.over.set()
         for thread in threads:
             thread.join()
     except BaseException as error:  # Ctrl-C reaches only the main thread

@@ -48,11 +48,9 @@ class SharedExchange:
         self._communicator = communicator
         me, size = communicator.rank, layout.size
         covers = [cover(a, b, shards) for a, b in ranges]
-        values = communicator.allocate(size, dtype)[0]
+        self.values: Array = communicator.common(size, dtype)
         grads = communicator.allocate(size * max(map(len, covers)), dtype)
-        assert values is not None
         assert all(g is not None for g in grads)
-        self.values: Array = values
         rows = [(r, i) for r, nodes in enumerate(covers) for i in range(len(nodes))]
         every: list[Array] = [grads[r][i * size : (i + 1) * size] for r, i in rows]  # type: ignore[index]
         self.nodes = [array for (r, _), array in zip(rows, every, strict=True) if r == me]

@@ -44,9 +44,13 @@ class Replica:
             parameter._value = self.layout.view(self.exchange.values, parameter)
         self.totals = Totals(shards, self.ranges, communicator)
         self.context = Context(self.totals, SampleStreams(seed), self.gradients)
-        first, last = self.exchange.ranges[communicator.rank]
-        self.own = slice(first * BLOCK, last * BLOCK)
+        self.own = self.slice_of(communicator.rank)
         """This rank's slice of the flat arrays: the part of the parameters that it updates."""
+
+    def slice_of(self, rank: int) -> slice:
+        """Returns a rank's slice of the flat arrays."""
+        first, last = self.exchange.ranges[rank]
+        return slice(first * BLOCK, last * BLOCK)
 
     def writes_values(self) -> bool:
         """Tells whether this rank fills the array of values when it is set as a whole."""
@@ -75,7 +79,7 @@ class Replica:
         if self.writes_values():
             self.exchange.values[...] = copy[0]
         for state, value in zip(self.network.states, copy[1], strict=True):
-            state.value[...] = value
+            state.value = value.copy()
         self.communicator.barrier()
 
     def gather(self, own: Array) -> Array:

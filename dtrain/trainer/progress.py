@@ -34,12 +34,16 @@ class Progress:
         self._steps = steps
         self._last = monotonic()
         self.line(title)
-        if self.speaks and self._wants_bar():
+        self.take_over(step)
+
+    def take_over(self, step: int) -> None:
+        """Shows a run from this step on, if this rank speaks."""
+        if self.speaks and self._bar is None and self._wants_bar():
             from tqdm import tqdm
 
             tqdm.monitor_interval = 0  # no thread of its own
             self._bar = tqdm(
-                total=steps, initial=step, unit="step", file=self._stream, leave=False, dynamic_ncols=True,
+                total=self._steps, initial=step, unit="step", file=self._stream, leave=False, dynamic_ncols=True,
                 mininterval=BAR_SECONDS,
             )  # fmt: skip
 

@@ -22,6 +22,14 @@ def title(trainer: Trainer) -> str:
     )
 
 
+def loss_line(trainer: Trainer, lost: list[dict[str, Any]], seconds: float) -> str:
+    """Returns what is said when ranks were lost and the others go on."""
+    who = ", ".join(f"rank {one['rank']} (process {one['pid']} on {one['host']})" for one in lost)
+    ranks = trainer.communicator.size
+    left = f"{ranks} rank{'s go' if ranks > 1 else ' goes'} on"
+    return f"dtrain: warning: lost {who}; {left} after step {trainer.step:,} ({1000 * seconds:.0f} ms)"
+
+
 def epoch_line(trainer: Trainer) -> dict[str, Any]:
     """Returns the line of metrics.jsonl for the epoch that has ended; a last, cut one has a fraction."""
     done = trainer.position / trainer.batches.count
@@ -48,6 +56,7 @@ def summary(trainer: Trainer) -> dict[str, Any]:
         "steps": trainer.step,
         "skipped": trainer.skipped,
         "stopped": trainer.stop_reason,
+        "lost": trainer.lost,
         "samples_per_second": before.get("samples_per_second"),
         "step_seconds": before.get("step_seconds"),
         **measured,

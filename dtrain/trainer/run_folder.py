@@ -110,15 +110,16 @@ class RunFolder:
         """Where the checkpoints lie."""
         return self.path / "checkpoints"
 
-    def open(self, job: Job, communicator: Communicator, epochs: int | None) -> None:
+    def open(
+        self, job: Job, ranks: list[dict[str, Any]], communicator: Communicator, epochs: int | None
+    ) -> None:
         """Makes the folder and writes what is known at the start. A collective.
 
-        epochs: how many lines of metrics.jsonl stay, when a run goes on; None: all.
+        ranks: who takes part. epochs: how many lines of metrics.jsonl stay, when a run goes on; None: all.
         """
         agree(communicator, self._make)
         self._opened = True
         self.path = Path(communicator.share(str(self.path))[0])
-        ranks = communicator.share(_whoami(communicator.rank))
         if not self.writes:
             return
         self._unfinish()
@@ -127,6 +128,13 @@ class RunFolder:
         self.write_json("plugins.json", [entry.as_dict() for entry in job.registry.table()])
         self.write_json("ranks.json", ranks)
         self.write_json("environment.json", environment())
+
+    def go_on(self, ranks: list[dict[str, Any]], epochs: int) -> None:
+        """Writes who takes part from now on. epochs: how many lines of metrics.jsonl stay."""
+        self._opened = True
+        if self.writes:
+            self._cut_metrics(epochs)
+            self.write_json("ranks.json", ranks)
 
     def _make(self) -> None:
         if not self.writes:
@@ -228,7 +236,7 @@ def _epoch_of(line: str) -> float:
         return nan
 
 
-def _whoami(rank: int) -> dict[str, Any]:
+def whoami(rank: int) -> dict[str, Any]:
     """Returns the rank, host and process of the caller."""
     return {"rank": rank, "host": platform.node(), "pid": os.getpid()}
 

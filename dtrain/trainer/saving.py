@@ -51,6 +51,14 @@ class Saving:
             every is not None and self._trainer.step % every == 0 and self._saved_step != self._trainer.step
         )
 
+    def state(self) -> list[Any]:
+        """Returns what a mark must keep."""
+        return [self._best, self._saved_step]
+
+    def load_state(self, state: list[Any]) -> None:
+        """Takes back what `state` returned."""
+        self._best, self._saved_step = state
+
     # ------------------------------------------------------------------ out
 
     def save(self, ended: str | None = None) -> None:

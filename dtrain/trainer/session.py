@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dtrain.config import load as load_config
-from dtrain.errors import ConfigError, on_all_ranks
+from dtrain.errors import ConfigError, RankLost, on_all_ranks
 from dtrain.registry import blaming
 
 from .agreement import agree
 from .job import build_job
 from .progress import Progress
+from .recovery import Way, recover
 from .run_folder import RunFolder, check_folder, default_folder
 from .trainer import Trainer
 from .watch import Watch
@@ -42,18 +43,37 @@ def train_session(
     called with the trainer before the first step.
     Raises UserError on all ranks alike; a run that fails before its first step has written nothing.
     """
+    trainer: Trainer | None = None
+    while True:
+        try:
+            if trainer is None:
+                trainer = _trainer(load, communicator, out, resume, overwrite)
+                if debug:
+                    trainer.job.network.watch = Watch(trainer.job.network)
+                if prepared is not None:
+                    prepared(trainer)
+            return trainer.run()
+        except RankLost:
+            if not communicator.recovers:
+                raise
+        way = recover(communicator, trainer)
+        if way is not Way.IN_PLACE and trainer is not None:
+            out = trainer.folder.path if trainer.opened else out
+            resume = resume or way is Way.FROM_CHECKPOINT
+            overwrite = not resume  # what is there by now, this job has written
+            trainer = None
+
+
+def _trainer(
+    load: Callable[[], Config], communicator: Communicator, out: Path | None, resume: bool, overwrite: bool
+) -> Trainer:
     config = agree(communicator, load)
     folder = _folder(config, communicator, out, resume, overwrite)
     if resume:
         config = agree(communicator, lambda: _as_recorded(config, folder.path))
     job = build_job(config, communicator, folder.recorded_plugins() if resume else ())
-    if debug:
-        job.network.watch = Watch(job.network)
     with blaming(job.registry):
-        trainer = Trainer(job, communicator, folder, Progress(communicator.rank == 0), resume)
-    if prepared is not None:
-        prepared(trainer)
-    return trainer.run()
+        return Trainer(job, communicator, folder, Progress(communicator.rank == 0), resume)
 
 
 def _folder(

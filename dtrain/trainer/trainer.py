@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from functools import partial
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dtrain.data import Batches
-from dtrain.engine import Replica
+from dtrain.errors import RankLost
 from dtrain.registry import blame
 
 from .advice import warnings_of
-from .checks import ROLES
 from .clock import StepClock
 from .epoch import EpochSums
 from .evaluate import evaluate
 from .figures import Figures
 from .logical import Snapshot, take
 from .moments import Moments
+from .mark import Mark, take_mark
 from .not_finite import epoch_not_finite, step_not_finite
-from .report import epoch_line, summary, title
+from .report import epoch_line, loss_line, summary, title
 from .result import Result
+from .run_folder import whoami
 from .saving import Saving
 from .schedules import Driver
+from .seat import Seat, make_seat
 from .signals import Signals
-from .step import Step
-from .update import Penalty, Update
-from .voices import Heard, Voices
+from .voices import NOTHING, Heard, Voices
 
 if TYPE_CHECKING:
     from dtrain.communicator.protocol import Communicator
@@ -56,14 +55,14 @@ class Trainer:
         resume: bool = False,
     ) -> None:
         self.job, self.communicator, self.folder, self.progress = job, communicator, folder, progress
-        self.replica = Replica(job.network, communicator, job.shards, job.config.seed)
         self.figures = Figures(job.loss, job.metrics)
         config = job.config.train
-        self.update = Update(
-            self.replica, job.optimizer, _penalties(job), config.clip_norm, config.clip_value
-        )
-        self.train_step = Step(self.replica, self.figures, self.update, job.transforms)
-        self.batches, self.validation_batches = self._batches()
+        self.take(self.make_seat(0))
+        self.pending: Seat | None = None
+        self.mark: Mark | None = None
+        self.ranks: list[dict[str, Any]] = []
+        self.lost: list[dict[str, Any]] = []
+        self._place = communicator.rank
         per_epoch = self.batches.count
         self.steps = config.steps if config.steps is not None else per_epoch * (config.epochs or 0)
         self.driver = Driver(job.optimizer, job.schedules, job.config.schedules, self.steps, per_epoch)
@@ -78,24 +77,55 @@ class Trainer:
         self.validation: dict[str, float] | None = None
         self.stop_reason: str | None = None
         self.limited = False
-        self._opened = False
+        self.opened = False
+        self._acted = True
+        self._heard = NOTHING
+        self._updated = False
         self._restored = False
         self._began = perf_counter()
         self._order: tuple[int, Array] | None = None
 
-    def _batches(self) -> tuple[Batches, Batches | None]:
-        job, config = self.job, self.job.config.train
-        cut = partial(
-            Batches,
-            batch_size=config.batch_size,
-            shards=job.shards,
-            first=self.replica.first,
-            last=self.replica.last,
-            dtype=job.network.dtype,
-            check=lambda y: job.loss.check(y, job.network.shape),
-        )
-        validation = None if job.validation is None else cut(job.validation)
-        return cut(job.train, parts=config.accumulate), validation
+    # ------------------------------------------------------------------ its place in the job
+
+    def make_seat(self, generation: int) -> Seat:
+        """Returns a seat among the ranks that there are now. A collective."""
+        return make_seat(self.job, self.communicator, self.figures, generation)
+
+    def take(self, seat: Seat) -> None:
+        """Goes on from this seat."""
+        self.seat = seat
+        self.replica, self.update, self.train_step = seat.replica, seat.update, seat.step
+        self.batches, self.validation_batches = seat.batches, seat.validation
+
+    def lead(self, leads: bool) -> None:
+        """Makes this rank the one that writes and speaks, or not."""
+        self.folder.writes = leads
+        self.progress.speaks = leads
+
+    def remember(self, mark: Mark) -> None:
+        """Makes a mark the moment to which the run goes back when ranks die."""
+        self.mark = mark
+        if self.update.journal is not None:
+            self.update.journal.mark = mark.number
+
+    def set_out(self, acted: bool, folder: str | None) -> None:
+        """Sets how far the run had come at a mark. folder: where it is written, if it is."""
+        self._acted, self._heard = acted, NOTHING
+        self.opened = folder is not None
+        if folder is not None:
+            self.folder.path = Path(folder)
+
+    def tell_loss(self, seconds: float) -> None:
+        """Says which ranks were lost, in the run folder and on the screen. A collective."""
+        alive = self.communicator.share(self._place)
+        lost = [one for place, one in enumerate(self.ranks) if place not in alive]
+        self.lost += [one | {"step": self.step} for one in lost]
+        self.ranks = [self.ranks[place] | {"rank": rank} for rank, place in enumerate(alive)]
+        self._place = self.communicator.rank
+        if self.opened:
+            self.folder.go_on(self.ranks, (self.position - (not self._acted)) // self.batches.count)
+        self.progress.take_over(self.step)
+        self.progress.line(loss_line(self, lost, seconds))
 
     # ------------------------------------------------------------------ what callbacks may read and do
 
@@ -130,6 +160,8 @@ class Trainer:
     def restore(self, snapshot: object) -> None:
         """Brings back a copy that `snapshot` returned."""
         assert isinstance(snapshot, Snapshot)
+        if self.update.journal is not None:
+            self.update.journal.keep_all()
         self.replica.restore((snapshot.values, snapshot.states))
         self._restored = True
 
@@ -139,10 +171,12 @@ class Trainer:
         """Trains to the end, to a signal, or to a callback's stop. A collective."""
         with Signals() as signals, np.errstate(all="ignore"):  # the engine looks for non-finite values itself
             try:
-                self._begin()
-                code = self._train(Voices(self.communicator, self.saving, signals))
-                return self._interrupted(code) if code else self._finish()
+                if self.mark is None:
+                    self._begin()
+                return self._train(Voices(self.communicator, self.saving, signals))
             except BaseException as error:
+                if isinstance(error, RankLost) and self.communicator.recovers:
+                    raise
                 blame(error, self.job.registry)
                 self.moments.failure(error)
                 self.folder.discard()
@@ -157,23 +191,57 @@ class Trainer:
             self.replica.initialize()
         self.moments.start(self.communicator)
         self.progress.start(self.step, self.steps, title(self))
+        self.ranks = self.communicator.share(whoami(self.communicator.rank))
         for warning in (*self.replica.warnings, *(() if self.resume else warnings_of(self.job.network))):
             self.progress.line(f"dtrain: warning: {warning}")
+        self.communicator.barrier()  # every rank can go on from here when others die
+        self._note(acted=True)
 
-    def _train(self, voices: Voices) -> int:
-        """Runs steps to the end; returns the exit code that a signal asks for, or 0."""
-        while self._goes_on():
-            heard = self._one_step(voices)
-            if heard.limit and not heard.code and self._goes_on():
-                self.stop(f"time limit of {self.job.config.train.time_limit:g} s")
-                self.limited = True
-            if self._whole() or not self._goes_on():
-                self._end_epoch()
-            if self._goes_on():  # else the end is near, and saves
-                if heard.code:
-                    return heard.code
-                if heard.save or self.saving.due_by_steps():
-                    self._checkpoint()
+    def _train(self, voices: Voices) -> Result:
+        """Runs steps to the end; begins with what a loss of ranks has left undone."""
+        while True:
+            if not self._acted:
+                code = self._act(self._heard)
+                self._note(acted=True)
+                if code:
+                    return self._interrupted(code)
+            elif self._goes_on():
+                self._heard = self._one_step(voices)
+                self._note(acted=self._nothing_follows())
+            else:
+                return self._finish()
+
+    def _note(self, *, acted: bool) -> None:
+        """Notes how far the run has come, so that it can go back to here."""
+        self._acted = acted
+        if self.communicator.recovers:
+            self.remember(take_mark(self, self.mark, acted))
+
+    def _nothing_follows(self) -> bool:
+        """Tells whether there is nothing to do after this step but the next."""
+        heard = self._heard
+        return (
+            heard is NOTHING
+            and not self.moments
+            and not self._whole()
+            and self._goes_on()
+            and not self.saving.due_by_steps()
+        )
+
+    def _act(self, heard: Heard) -> int:
+        """Does what follows a step; returns the exit code that a signal asks for, or 0."""
+        if self._updated and self.moments:
+            self.moments("after_step")
+        if heard.limit and not heard.code and self._goes_on():
+            self.stop(f"time limit of {self.job.config.train.time_limit:g} s")
+            self.limited = True
+        if self._whole() or not self._goes_on():
+            self._end_epoch()
+        if self._goes_on():  # else the end is near, and saves
+            if heard.code:
+                return heard.code
+            if heard.save or self.saving.due_by_steps():
+                self._checkpoint()
         return 0
 
     def _goes_on(self) -> bool:
@@ -208,8 +276,7 @@ class Trainer:
             self.skipped += 1
         if self.progress.due():
             self._show(float(sums[0] / sums[1]) if sums[1] else 0.0)
-        if updated and self.moments:
-            self.moments("after_step")
+        self._updated = updated
         return heard
 
     def _order_of(self, epoch: int) -> Array:
@@ -219,10 +286,10 @@ class Trainer:
 
     def _open(self) -> None:
         """Makes the run folder, after a first step went well: a run that cannot start leaves nothing behind."""
-        if not self._opened:
-            self._opened = True
+        if not self.opened:
             whole_epochs = self.epoch if self._goes_on() else None
-            self.folder.open(self.job, self.communicator, whole_epochs)
+            self.folder.open(self.job, self.ranks, self.communicator, whole_epochs)
+            self.opened = True
 
     def _checkpoint(self) -> None:
         self.saving.save()
@@ -294,18 +361,3 @@ class Trainer:
             self.progress.line(f"stopped: {self.stop_reason}")
         self.progress.end(self.train, self.validation, perf_counter() - self._began, self.folder.path)
         return Result(self.folder.path, written)
-
-
-def _penalties(job: Job) -> list[Penalty]:
-    """Returns each regularizer with the parameters that its config chooses."""
-    penalties = []
-    for regularizer, part in zip(job.regularizers, job.config.regularizers, strict=True):
-        parameters = [
-            p
-            for node in job.network.nodes
-            if part.layers is None or node.name in part.layers
-            for p in node.parameters
-            if p.role == ROLES[part.on] and p.trainable
-        ]
-        penalties.append(Penalty(regularizer, parameters))
-    return penalties

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dtrain.engine.journal import Journal
 from dtrain.engine.replica import BLOCK
 from dtrain.engine.totals import Totals, square_sums
 from dtrain.parameter import ALIGN
@@ -63,13 +64,12 @@ class Update:
         self._replica, self.optimizer = replica, optimizer
         self._clip_norm, self._clip_value = clip_norm, clip_value
         own, layout = replica.own, replica.layout
-        self.slots = {name: np.zeros(own.stop - own.start, replica.network.dtype) for name in optimizer.slots}
+        self.journal: Journal | None = None
+        self.slots = self._make_slots()
         self._values = replica.exchange.values[own]
         self._pieces = [
             (self._values[piece], piece, [slot[piece] for slot in self.slots.values()], role)
-            for role in (layout.regions if optimizer.by_role else ("",))
-            for span in _runs([p for p in layout.parameters if p.role.startswith(role) and p.trainable])
-            for piece in _pieces(span, own)
+            for piece, role in self._cut(own)
         ]
         self.penalties = [
             (p.regularizer, [piece for span in _runs(p.parameters) for piece in _pieces(span, own)])
@@ -81,6 +81,31 @@ class Update:
         self._add_blocks = blocks.add
         self._flag = np.zeros(1)
         self._flags = np.zeros((communicator.size, 1))
+
+    def _make_slots(self) -> dict[str, Array]:
+        """Returns this rank's slice of every slot; where ranks may be lost, of arrays that all of them share."""
+        replica, names, dtype = self._replica, self.optimizer.slots, self._replica.network.dtype
+        own, communicator = replica.own, replica.communicator
+        if not (communicator.recovers and communicator.shares_memory):
+            return {name: np.zeros(own.stop - own.start, dtype) for name in names}
+        self.shared_slots = {name: communicator.common(replica.layout.size, dtype) for name in names}
+        arrays = [replica.exchange.values, *self.shared_slots.values()]
+        self.journal = Journal(arrays, self._pieces_of, replica.slice_of, communicator)
+        return {name: slot[own] for name, slot in self.shared_slots.items()}
+
+    def _cut(self, own: slice) -> list[tuple[slice, str]]:
+        """Returns the pieces of a rank's slice, relative to it, with their roles, in the order of updating."""
+        layout, by_role = self._replica.layout, self.optimizer.by_role
+        return [
+            (piece, role)
+            for role in (layout.regions if by_role else ("",))
+            for span in _runs([p for p in layout.parameters if p.role.startswith(role) and p.trainable])
+            for piece in _pieces(span, own)
+        ]
+
+    def _pieces_of(self, rank: int) -> list[slice]:
+        own = self._replica.slice_of(rank)
+        return [slice(own.start + piece.start, own.start + piece.stop) for piece, _ in self._cut(own)]
 
     def prepare(self, gradient: Array, finite: bool) -> bool:
         """Adds regularizers and clips; returns, on all ranks alike, whether the whole gradient is finite.
@@ -116,10 +141,22 @@ class Update:
     def apply(self, gradient: Array, step: int) -> None:
         """Updates this rank's values and slots; then every rank's are visible to all. step: from 1."""
         update, pad = self.optimizer.update, self._pad
-        for value, piece, slots, role in self._pieces:
-            pad.begin(step, role)
-            update(value, gradient[piece], pad, *slots)
+        if self.journal is None:
+            for value, piece, slots, role in self._pieces:
+                pad.begin(step, role)
+                update(value, gradient[piece], pad, *slots)
+        else:
+            self._apply_kept(self.journal, gradient, step)
         self._replica.exchange.publish()
+
+    def _apply_kept(self, journal: Journal, gradient: Array, step: int) -> None:
+        """Updates piece by piece, each kept before: its numbers are in the cache then."""
+        journal.begin()
+        start = self._replica.own.start
+        for count, (value, piece, slots, role) in enumerate(self._pieces, 1):
+            journal.keep(count, slice(start + piece.start, start + piece.stop))
+            self._pad.begin(step, role)
+            self.optimizer.update(value, gradient[piece], self._pad, *slots)
 
     def penalty(self) -> float:
         """Returns the sum of all penalties at the present values. A collective."""

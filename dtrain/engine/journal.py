@@ -1,0 +1,67 @@
+"""What makes an update whole or not there: the old numbers, kept where the ranks that are left find them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from dtrain.communicator.protocol import Communicator
+    from dtrain.types import Array
+
+WHOLE = -1
+"""In the count of pieces: all of a rank's slice is kept."""
+
+
+class Journal:
+    """Keeps what flat arrays held at the last mark, piece by piece, before a rank overwrites it.
+
+    arrays: those that all ranks of a host share, each rank writing its own slice. pieces_of: the pieces of
+    a rank's slice, in the order in which it changes them. slice_of: a rank's whole slice.
+
+    A mark is a moment to which the run can go back; its number grows. All ranks have passed it before any of
+    them changes an array. A rank killed between two marks leaves a slice half changed; `roll_back` mends it.
+    """
+
+    def __init__(
+        self, arrays: Sequence[Array], pieces_of: Callable[[int], Sequence[slice]],
+        slice_of: Callable[[int], slice], communicator: Communicator,
+    ) -> None:  # fmt: skip
+        self._pieces_of, self._slice_of = pieces_of, slice_of
+        before = [communicator.common(array.size, array.dtype) for array in arrays]
+        self._size = communicator.size
+        self._notes = communicator.common(2 * communicator.size, np.int64).reshape(-1, 2)
+        self._note = self._notes[communicator.rank]
+        self._pairs = list(zip(arrays, before, strict=True))
+        self._rank = communicator.rank
+        self.mark = 0
+        """The number of the last mark: the run can go back to what the arrays held then."""
+
+    def begin(self) -> None:
+        """Starts to keep what this rank is about to change. An update is followed by a mark."""
+        self._note[1] = 0
+        self._note[0] = self.mark
+
+    def keep(self, count: int, piece: slice) -> None:
+        """Keeps one piece before it is changed. count: its place in `pieces_of`, from 1, in order."""
+        for array, before in self._pairs:
+            before[piece] = array[piece]
+        self._note[1] = count
+
+    def keep_all(self) -> None:
+        """Keeps this rank's whole slice, unless that was done since the mark."""
+        if self._note[0] != self.mark or self._note[1] != WHOLE:
+            self.begin()
+            self.keep(WHOLE, self._slice_of(self._rank))
+
+    def roll_back(self, number: int) -> None:
+        """Brings the arrays of all ranks back to the mark of this number. One rank calls it, and may do so again."""
+        for rank in range(self._size):
+            mark, count = self._notes[rank].tolist()
+            if mark == number:
+                kept = [self._slice_of(rank)] if count == WHOLE else self._pieces_of(rank)[:count]
+                for piece in kept:
+                    for array, before in self._pairs:
+                        array[piece] = before[piece]

@@ -1,0 +1,71 @@
+"""Where a run can go back to when ranks die: a moment after a step, all of it but the flat arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dtrain.types import Array
+
+    from .trainer import Trainer
+
+COUNTERS = ("position", "step", "skipped", "train", "validation", "stop_reason", "limited")
+"""Attributes of a trainer that a mark keeps; each is replaced, never changed, by what happens later."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The moment after the update up to a position: before or after (`acted`) what follows it.
+
+    What follows an update: callbacks, the end of an epoch, a checkpoint. counters: in the order of COUNTERS. sums: what the epoch has added up. saving: the best loss, the step
+    saved last. schedules, callbacks: their states. states: running statistics. folder: where the run is
+    written; None: not yet.
+    """
+
+    acted: bool
+    counters: list[Any]
+    sums: dict[str, Any]
+    saving: list[Any]
+    schedules: list[dict[str, Any]]
+    callbacks: list[dict[str, Any]]
+    states: list[Array]
+    folder: str | None
+
+    @property
+    def number(self) -> int:
+        """Grows from mark to mark."""
+        return 2 * int(self.counters[0]) + self.acted
+
+
+def take_mark(trainer: Trainer, before: Mark | None, acted: bool) -> Mark:
+    """Returns the mark of this moment. before: the one before it: until `acted`, no schedule or callback was called."""
+    if before is None or acted:
+        schedules = trainer.driver.state()
+        callbacks = [dict(callback.state()) for callback in trainer.job.callbacks]
+    else:
+        schedules, callbacks = before.schedules, before.callbacks
+    return Mark(
+        acted,
+        [getattr(trainer, name) for name in COUNTERS],
+        trainer.so_far.state(),
+        trainer.saving.state(),
+        schedules,
+        callbacks,
+        [state.value for state in trainer.replica.network.states],
+        str(trainer.folder.path) if trainer.opened else None,
+    )
+
+
+def go_back(trainer: Trainer, mark: Mark) -> None:
+    """Makes the trainer, but for its flat arrays, what it was at this mark."""
+    for name, value in zip(COUNTERS, mark.counters, strict=True):
+        setattr(trainer, name, value)
+    trainer.so_far.load_state(mark.sums)
+    trainer.saving.load_state(mark.saving)
+    trainer.driver.load_state(mark.schedules)
+    for callback, state in zip(trainer.job.callbacks, mark.callbacks, strict=True):
+        callback.load_state(dict(state))
+    for running, value in zip(trainer.replica.network.states, mark.states, strict=True):
+        running.value = value
+    trainer.set_out(mark.acted, mark.folder)

@@ -1,0 +1,66 @@
+"""What a rank holds of a run: its replica, its slice of the optimizer, its shards of the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from dtrain.data import Batches
+from dtrain.engine import Replica
+
+from .checks import ROLES
+from .step import Step
+from .update import Penalty, Update
+
+if TYPE_CHECKING:
+    from dtrain.communicator.protocol import Communicator
+
+    from .figures import Figures
+    from .job import Job
+
+
+@dataclass(frozen=True)
+class Seat:
+    """Everything of a run that changes when it goes on with fewer ranks. generation: how often it has done so."""
+
+    generation: int
+    replica: Replica
+    update: Update
+    step: Step
+    batches: Batches
+    validation: Batches | None
+
+
+def make_seat(job: Job, communicator: Communicator, figures: Figures, generation: int = 0) -> Seat:
+    """Returns the seat of this rank. A collective: the flat arrays are allocated."""
+    config = job.config.train
+    replica = Replica(job.network, communicator, job.shards, job.config.seed)
+    update = Update(replica, job.optimizer, _penalties(job), config.clip_norm, config.clip_value)
+    cut = partial(
+        Batches,
+        batch_size=config.batch_size,
+        shards=job.shards,
+        first=replica.first,
+        last=replica.last,
+        dtype=job.network.dtype,
+        check=lambda y: job.loss.check(y, job.network.shape),
+    )
+    validation = None if job.validation is None else cut(job.validation)
+    step = Step(replica, figures, update, job.transforms)
+    return Seat(generation, replica, update, step, cut(job.train, parts=config.accumulate), validation)
+
+
+def _penalties(job: Job) -> list[Penalty]:
+    """Returns each regularizer with the parameters that its config chooses."""
+    penalties = []
+    for regularizer, part in zip(job.regularizers, job.config.regularizers, strict=True):
+        parameters = [
+            p
+            for node in job.network.nodes
+            if part.layers is None or node.name in part.layers
+            for p in node.parameters
+            if p.role == ROLES[part.on] and p.trainable
+        ]
+        penalties.append(Penalty(regularizer, parameters))
+    return penalties
