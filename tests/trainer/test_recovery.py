@@ -134,7 +134,7 @@ def dies_in_an_update(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
             def half(value, gradient, context, *slots):
                 update(value, gradient, context, *slots)
                 value[: len(value) // 2] = 7
-                slots[0][len(value) // 3 :] = np.nan
+                slots[0][len(value) // 3 :] = 0.5
                 communicator.die()
 
             monkeypatch.setattr(self.optimizer, "update", half)
