@@ -339,6 +339,13 @@ class DrawsInInference(Double):
 
 
 @broken("layers", "inference")
+class DrawsForTheBatchInInference(Double):
+    def forward(self, x, context):
+        context.stream("mask")
+        return super().forward(x, context)
+
+
+@broken("layers", "inference")
 class BatchStatisticsInInference(Layer):
     def forward(self, x, context):
         n = max(context.rows, 1)
