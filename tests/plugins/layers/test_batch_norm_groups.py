@@ -137,6 +137,16 @@ def test_a_group_of_one_row_gives_the_offset_and_no_gradient():
     assert not passed.dx.any()
 
 
+@pytest.mark.parametrize("value", [0.0, 7.0, 1e6, -0.1])
+def test_a_constant_feature_gives_the_offset_in_float32(value):
+    x, dy = batch(50, dtype=np.float32)
+    x[:, 1] = value
+    passed = run(x, dy, 1, sizes=(20, 0, 20, 10), ranks=2)
+    assert np.abs(passed.y[:, 1] - BETA[1]).max() < 1e-3
+    assert np.isfinite(passed.dx).all()
+    assert distance(passed.states["variance"][1], 0.9 * OLD_VARIANCE[1]) < 1e-6
+
+
 def test_no_rows_at_all_change_nothing():
     nothing = np.zeros((0, 3))
     passed = run(nothing, nothing, 2, sizes=(0, 0, 0), ranks=2)
