@@ -311,3 +311,43 @@ def test_a_subclass_must_write_its_points():
     assert (
         message_of(NotImplementedError, lambda: Nothing().forward(one, one, None)) == "Nothing has no points"
     )
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("weight", [1.0, 3.0])
+@pytest.mark.parametrize("target", [0.0, 0.3, 1.0])
+def test_binary_cross_entropy_smooths_and_weighs_the_positive(target, weight, smoothing):
+    """The same for the logit and its probability, from the definition."""
+    for z in (-3.0, -0.2, 0.0, 4.0):
+        p = 1 / (1 + exp(-z))
+        t = target * (1 - smoothing) + smoothing / 2
+        expected = -weight * t * log(p) - (1 - t) * log1p(-p)
+        slope = -weight * t * (1 - p) + (1 - t) * p
+        for from_logits, y, factor in ((True, z, 1), (False, p, p * (1 - p))):
+            loss = BinaryCrossEntropy(from_logits, smoothing, weight)
+            values, dy = run_loss(loss, np.array([[y]]), np.array([target]))
+            assert values[0] == pytest.approx(expected, rel=1e-12)
+            assert dy[0, 0] * factor == pytest.approx(slope, rel=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_certain_probabilities_count_as_the_least_that_can_be_told_from_certain(dtype):
+    eps = float(np.finfo(dtype).eps)
+    y = np.array([[0], [0], [1], [1]], dtype)
+    values, dy = run_loss(BinaryCrossEntropy(), y, np.array([0, 1, 0, 1]))
+    assert values == pytest.approx([0, -log(eps), -log(eps), 0], rel=1e-6)
+    assert dy[:, 0] == pytest.approx([1, -1 / eps, 1 / eps, -1], rel=1e-6)
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.0])
+def test_binary_cross_entropy_refuses_a_smoothing_out_of_range(smoothing):
+    assert message_of(ValueError, lambda: BinaryCrossEntropy(label_smoothing=smoothing)) == (
+        f"label_smoothing must be in [0, 1), got {smoothing}"
+    )
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0, float("inf")])
+def test_binary_cross_entropy_refuses_a_weight_that_is_none(weight):
+    assert message_of(ValueError, lambda: BinaryCrossEntropy(positive_weight=weight)) == (
+        f"positive_weight must be positive, got {weight}"
+    )
