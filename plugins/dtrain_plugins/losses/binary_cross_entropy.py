@@ -53,6 +53,7 @@ class BinaryCrossEntropy(Pointwise):
             raise ValueError(f"positive_weight must be positive, got {positive_weight}")
         self.from_logits, self.label_smoothing = from_logits, label_smoothing
         self.positive_weight = positive_weight
+        self.threshold = 0.0 if from_logits else 0.5
 
     def check(self, target: Array | None, shape: Shape) -> None:
         check_range(self.name, check_numbers(self.name, target, shape), "targets from 0 to 1", 0, 1)

@@ -148,18 +148,20 @@ def test_takes_no_rows(make, soft, options):
 def trained(make, shards=8, **options):
     """What a job of 97 rows, of which most are of one class, leaves: the weights, and the loss of its last step."""
     random = np.random.Generator(np.random.Philox(3))
-    data = ArrayRows(random.standard_normal((97, 3)), np.maximum(random.integers(-4, 3, size=97), 0))
+    data = ArrayRows(
+        random.standard_normal((97, 3), np.float32), np.maximum(random.integers(-4, 3, size=97), 0)
+    )
 
     class Descent:
-        slots, by_role, lr = (), False, 0.1
+        slots, by_role, lr = (), False, 3.0
 
         def update(self, value, gradient, context):
             value -= self.lr * gradient
 
     def body(communicator):
-        net = network(named(Scale()), (3,), np.float64)
+        net = network(named(Scale()), (3,))
         job = Job(communicator, net, make(**options), Descent(), data, batch_size=97, shards=shards)
-        assert all(job.train(3))
+        assert all(job.train(8))
         return net.parameters[0].value.copy(), job.step.sums[0] / job.step.sums[1]
 
     return body
@@ -175,7 +177,7 @@ def test_a_weighted_mean_is_the_same_on_any_number_of_ranks():
                 assert loss == whole[1]
     assert_other_bits(run_ranks(1, trained(SoftmaxCrossEntropy))[0][0], whole[0])
     assert_other_bits(run_ranks(3, of(shards="ranks"))[0][0], whole[0])
-    assert run_ranks(3, of(shards="ranks"))[0][1] == pytest.approx(whole[1], rel=1e-12)
+    assert run_ranks(3, of(shards="ranks"))[0][1] == pytest.approx(whole[1], rel=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -330,15 +330,6 @@ def test_binary_cross_entropy_smooths_and_weighs_the_positive(target, weight, sm
             assert dy[0, 0] * factor == pytest.approx(slope, rel=1e-12)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_certain_probabilities_count_as_the_least_that_can_be_told_from_certain(dtype):
-    eps = float(np.finfo(dtype).eps)
-    y = np.array([[0], [0], [1], [1]], dtype)
-    values, dy = run_loss(BinaryCrossEntropy(), y, np.array([0, 1, 0, 1]))
-    assert values == pytest.approx([0, -log(eps), -log(eps), 0], rel=1e-6)
-    assert dy[:, 0] == pytest.approx([1, -1 / eps, 1 / eps, -1], rel=1e-6)
-
-
 @pytest.mark.parametrize("smoothing", [-0.1, 1.0])
 def test_binary_cross_entropy_refuses_a_smoothing_out_of_range(smoothing):
     assert message_of(ValueError, lambda: BinaryCrossEntropy(label_smoothing=smoothing)) == (
