@@ -66,6 +66,14 @@ class Context:
         """How many rows the global batch has, over all ranks."""
         return self.layout.rows
 
+    @property
+    def shards(self) -> list[slice]:
+        """This rank's shards, as slices of its rows, in order; some may be empty.
+
+        What a part does within a shard is the same on any number of ranks; what leaves it needs a total.
+        """
+        return self.layout.slices
+
     # ------------------------------------------------------------------ totals over rows
 
     @overload

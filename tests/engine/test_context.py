@@ -154,6 +154,17 @@ def test_shard_sums_are_those_of_each_local_shard(rows):
         np.testing.assert_allclose(np.concatenate(in_context(ranks, rows, body)), expected, atol=1e-13)
 
 
+@pytest.mark.parametrize("rows", [0, 3, 61])
+@pytest.mark.parametrize("ranks", [1, 3, 5])
+def test_the_shards_of_all_ranks_are_those_of_one(ranks, rows):
+    def body(context, mine):
+        assert all(0 <= shard.start <= shard.stop <= mine.stop - mine.start for shard in context.shards)
+        return [(mine.start + shard.start, mine.start + shard.stop) for shard in context.shards]
+
+    found = [shard for shards in in_context(ranks, rows, body) for shard in shards]
+    assert found == list(pairwise(shard_bounds(rows, 8)))
+
+
 # ---------------------------------------------------------------------- max
 
 

@@ -260,12 +260,20 @@ def test_an_optimizer_keeps_dtypes_and_moves_against_the_gradient(make, extra, d
 def test_a_loss_keeps_its_dtype_and_its_input(make, extra, dtype):
     loss, shape = make(), extra["input"]
     y = frozen(numbers(7, *shape).astype(dtype))
-    if extra["target"] == "classes":
-        target = frozen(np.arange(7) % shape[-1])
+    kind = extra.get("target", "real")
+    if kind == "classes":
+        target = frozen(np.resize(np.arange(shape[-1]), (7, *shape[:-1])))
     else:
-        target = frozen(numbers(7, *shape, seed=1).astype(dtype))
-    loss.check(target, shape)
-    values, backward = loss.forward(y, target, lone_context(7))
+        target = numbers(7, *shape, seed=1).astype(dtype)
+        if kind in ("unit", "distribution"):
+            target = np.exp(target - 4)
+        if kind == "distribution":
+            target /= target.sum(axis=-1, keepdims=True)
+    loss.check(frozen(target), shape)
+    values, backward = loss.forward(y, frozen(target), lone_context(7))
+    if isinstance(values, tuple):
+        values, weights = values
+        assert (weights.shape, weights.dtype) == ((7,), dtype)
     assert isinstance(values, np.ndarray)
     assert values.shape == (7,)
     dy = backward()

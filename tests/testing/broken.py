@@ -124,7 +124,7 @@ class MeanOfEachShard(Layer):
 
     def centred(self, x, context):
         y = x.copy()
-        for rows in context.layout.slices:
+        for rows in context.shards:
             y[rows] -= x[rows].sum(axis=0) / max(len(x[rows]), 1)
         return y
 

@@ -28,6 +28,7 @@ class Hinge(Pointwise):
     """
 
     name = "hinge"
+    threshold = 0.0
     examples = [
         {"input": (1,), "target": "classes"},
         {"multi_class": True, "input": (5,), "target": "classes"},
