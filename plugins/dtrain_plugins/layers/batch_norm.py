@@ -6,6 +6,8 @@ import numpy as np
 
 from dtrain import Array, Backward, Context, Layer, Maker, Shape, State
 
+from ..ranges import above_zero, positive
+
 _ONE = np.array(1.0)
 
 
@@ -32,10 +34,8 @@ class BatchNorm(Layer):
     def __init__(
         self, momentum: float = 0.1, epsilon: float = 1e-5, scale: bool = True, offset: bool = True
     ) -> None:
-        if not 0 < momentum <= 1:
-            raise ValueError(f"momentum must be in (0, 1], got {momentum}")
-        if epsilon <= 0:
-            raise ValueError(f"epsilon must be positive, got {epsilon}")
+        above_zero(momentum=momentum)
+        positive(epsilon=epsilon)
         self.momentum, self.epsilon = momentum, epsilon
         self.has_scale, self.has_offset = scale, offset
         # NumPy takes arrays without a dimension faster than Python's numbers.

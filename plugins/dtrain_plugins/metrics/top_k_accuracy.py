@@ -6,6 +6,8 @@ import numpy as np
 
 from dtrain import Array, Context, Metric
 
+from ..ranges import at_least_one
+
 
 class TopKAccuracy(Metric):
     """The share of samples whose class is among those of the k greatest outputs.
@@ -19,8 +21,7 @@ class TopKAccuracy(Metric):
     examples = [{}, {"k": 2}]
 
     def __init__(self, k: int = 5) -> None:
-        if k < 1:
-            raise ValueError(f"k must be at least 1, got {k}")
+        at_least_one(k=k)
         self.k = k
 
     def forward(self, y: Array, target: Array, context: Context) -> Array:
