@@ -33,9 +33,8 @@ class Sums:
         starts = np.array([a for p in trained for a in _starts(p.offset, p.offset + p.size)], np.int64)
         firsts = np.searchsorted(starts, [p.offset for p in trained])
         self._firsts = firsts[:1] if optimizer.sums_over == "all" else firsts
-        bounds = np.searchsorted(starts, ranges)
-        self._rows = bounds[:, 1] - bounds[:, 0]
-        before = bounds[replica.communicator.rank, 0]
+        self._rows = [slice(a, b) for a, b in np.searchsorted(starts, ranges)]  # of each rank, in any order
+        before = self._rows[replica.communicator.rank].start
         self._pieces = []
         for piece in pieces:
             a, b = np.searchsorted(starts, [own.start + piece.start, own.start + piece.stop])
@@ -45,8 +44,9 @@ class Sums:
         self._begin(optimizer.sums())
 
     def _begin(self, count: int) -> None:
-        self._own = np.zeros((self._rows.max(), count))
+        self._own = np.zeros((max(rows.stop - rows.start for rows in self._rows), count))
         self._every = np.zeros((len(self._rows), *self._own.shape))
+        self._all = np.zeros((max(rows.stop for rows in self._rows), count))
 
     def begin(self, count: int) -> None:
         """Makes room for this many sums."""
@@ -69,11 +69,10 @@ class Sums:
         """Returns the sums of each parameter, or the one row of those over all. A collective."""
         if not len(self._firsts):
             return [(0.0,) * self._own.shape[1]]
-        rows = self._own
-        if self._communicator.size > 1:
-            self._communicator.allgather(self._own, self._every)
-            rows = np.concatenate([part[:n] for part, n in zip(self._every, self._rows, strict=True)])
-        return [tuple(row) for row in np.add.reduceat(rows, self._firsts, axis=0).tolist()]
+        self._communicator.allgather(self._own, self._every)
+        for rows, part in zip(self._rows, self._every, strict=True):
+            self._all[rows] = part[: rows.stop - rows.start]
+        return [tuple(row) for row in np.add.reduceat(self._all, self._firsts, axis=0).tolist()]
 
     def of_pieces(self, found: list[tuple[float, ...]]) -> Iterator[tuple[float, ...]]:
         """Yields for each piece what `add` returned for its parameter."""
