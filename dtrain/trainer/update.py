@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -124,18 +123,17 @@ class Update:
         for regularizer, pieces in self._decays:
             for piece in pieces:
                 regularizer.decay(self._values[piece], self.optimizer.lr)
-        update, pad, sums = self.optimizer.update, self._pad, self._measured(gradient, step)
-        for (value, piece, slots, role), found in zip(self._pieces, sums, strict=False):
-            pad.begin(step, role, found)
-            update(value, gradient[piece], pad, *slots)
+        if self._sums is not None and (count := self.optimizer.sums()):
+            self._apply_measured(self._sums, count, gradient, step)
+        else:
+            update, pad = self.optimizer.update, self._pad
+            for value, piece, slots, role in self._pieces:
+                pad.begin(step, role)
+                update(value, gradient[piece], pad, *slots)
         self._replica.exchange.publish()
 
-    def _measured(self, gradient: Array, step: int) -> Iterable[tuple[float, ...]]:
-        """Returns, for each piece, the sums that its update needs. A collective."""
-        optimizer, pad, sums = self.optimizer, self._pad, self._sums
-        count = 0 if sums is None else optimizer.sums()
-        if sums is None or not count:
-            return repeat(())
+    def _apply_measured(self, sums: Sums, count: int, gradient: Array, step: int) -> None:
+        optimizer, pad = self.optimizer, self._pad
         sums.begin(count)
         for i, (value, piece, slots, role) in enumerate(self._pieces):
             pad.begin(step, role)
@@ -143,7 +141,9 @@ class Update:
         found = sums.add()
         if optimizer.sums_over == "all":
             optimizer.decide(step, found[0])
-        return sums.of_pieces(found)
+        for (value, piece, slots, role), of_piece in zip(self._pieces, sums.of_pieces(found), strict=True):
+            pad.begin(step, role, of_piece)
+            optimizer.update(value, gradient[piece], pad, *slots)
 
     def penalty(self) -> float:
         """Returns the sum of all penalties at the present values. A collective."""

@@ -7,7 +7,7 @@ import pytest
 
 from tests.plugins.optimizers.support import START, Pad, updated
 
-dtypes = pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-10), (np.float32, 1e-4)])
+dtypes = pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-10), (np.float32, 1e-5)])
 rates = pytest.mark.parametrize(
     "rates", [None, [0.1 / t for t in range(1, 51)]], ids=["fixed", "falling"]
 )  # fmt: skip
