@@ -14,6 +14,7 @@ from .data import Data, numbers, sample
 from .passes import Options
 from .rows import ROW_KINDS, run
 from .script import Script
+from .updates import update
 
 if TYPE_CHECKING:
     from dtrain.types import Array
@@ -31,6 +32,7 @@ class Pad:
 
     def __init__(self, dtype: Any, step: int, wrap: Callable[[Array], Array] = lambda array: array) -> None:
         self.step, self._dtype, self._wrap = step, dtype, wrap
+        self.sums: tuple[float, ...] = ()
 
     def empty(self, count: int) -> Array:
         return self._wrap(np.full(count, np.nan, self._dtype))
@@ -69,7 +71,7 @@ def _optimizer(subject: Subject, options: Options, x: Any) -> dict[str, Any]:
     slots = [np.zeros(9, dtype) for _ in part.slots]
     for step in range(1, 4):
         gradient = numbers((9,), step) if x is None else np.resize(x, 9)
-        part.update(value, gradient.astype(dtype), Pad(dtype, step), *slots)
+        update(part, value, gradient.astype(dtype), Pad(dtype, step), slots)
     return {"value": value} | dict(zip(part.slots, slots, strict=True))
 
 
@@ -79,7 +81,11 @@ def _regularizer(subject: Subject, options: Options, x: Any) -> dict[str, Any]:
     value.setflags(write=not options.frozen)
     out = np.ones_like(value)
     part.gradient(value, out)
-    return {"penalty": part.penalty(value), "gradient": out}
+    found = {"penalty": part.penalty(value), "gradient": out}
+    if part.decoupled:
+        found["values after decay"] = np.array(value)
+        part.decay(found["values after decay"], 0.1)
+    return found
 
 
 def vector(subject: Subject) -> Array:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .subject import Subject
 
 _ADVICE = (
-    "state belongs in make.state, make.parameter or an optimizer's slots; "
+    "state belongs in make.state, make.parameter or an optimizer's slots and state(); "
     "what a part keeps in attributes is lost when a run is resumed"
 )
 

@@ -85,7 +85,8 @@ class Job:
         """Writes a checkpoint, as a run does. A collective."""
         arrays = self.arrays()
         if self.communicator.rank == 0:
-            write(folder / BEST, Checkpoint(arrays, {"step": self.done}))
+            optimizer = self.update.optimizer.state()
+            write(folder / BEST, Checkpoint(arrays, {"step": self.done, "optimizer": optimizer}))
         self.communicator.barrier()
 
     def load(self, folder: Path) -> None:
@@ -95,6 +96,7 @@ class Job:
         snapshot = snapshot_of(self.replica, checkpoint.arrays, path)
         load_slots(self.replica, self.update, checkpoint.arrays, path)
         self.replica.restore((snapshot.values, snapshot.states))
+        self.update.optimizer.load_state(checkpoint.cursor["optimizer"])
         self.done = checkpoint.cursor["step"]
 
 

@@ -103,6 +103,10 @@ class Saving:
                 self._plain(*pair) for pair in zip(trainer.job.schedules, trainer.driver.state(), strict=True)
             ],
             "callbacks": callbacks,
+            "optimizer": {
+                "name": trainer.job.config.optimizer.name,
+                "state": self._plain(trainer.job.optimizer, trainer.job.optimizer.state()),
+            },
             "plugins": [entry.as_dict() for entry in trainer.job.registry.table()],
         }
         return files.Checkpoint(arrays, cursor)
@@ -156,6 +160,8 @@ class Saving:
         self._best, self._saved_step = cursor["best"], trainer.step
         trainer.stop_reason = cursor["ended"]
         trainer.driver.load_state(cursor["schedules"])
+        if cursor["optimizer"]["name"] == trainer.job.config.optimizer.name:  # another one starts afresh
+            trainer.job.optimizer.load_state(cursor["optimizer"]["state"])
         for i, (callback, state) in enumerate(zip(trainer.job.callbacks, cursor["callbacks"], strict=True)):
             callback.load_state(self._callback_state(i, state, arrays, path))
         return snapshot

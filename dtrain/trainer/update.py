@@ -13,10 +13,12 @@ from dtrain.engine.replica import BLOCK
 from dtrain.engine.totals import Totals, square_sums
 from dtrain.parameter import ALIGN
 
+from .sums import Sums
+
 if TYPE_CHECKING:
     from dtrain.contracts import Optimizer, Regularizer
     from dtrain.engine import Replica
-    from dtrain.parameter import Parameter
+    from dtrain.parameter import FlatLayout, Parameter
     from dtrain.types import Array
 
 PIECE = 1 << 15
@@ -29,12 +31,13 @@ class Scratchpad:
     def __init__(self, dtype: Any) -> None:
         self.step = 0
         self.role = ""
+        self.sums: tuple[float, ...] = ()
         self._dtype = np.dtype(dtype)
         self._arrays: list[Array] = []
         self._next = 0
 
-    def begin(self, step: int, role: str) -> None:
-        self.step, self.role, self._next = step, role, 0
+    def begin(self, step: int, role: str, sums: tuple[float, ...] = ()) -> None:
+        self.step, self.role, self.sums, self._next = step, role, sums, 0
 
     def empty(self, count: int) -> Array:
         """Returns scratch of the parameters' dtype, shape (count,)."""
@@ -67,16 +70,18 @@ class Update:
         self._values = replica.exchange.values[own]
         self._pieces = [
             (self._values[piece], piece, [slot[piece] for slot in self.slots.values()], role)
-            for role in (layout.regions if optimizer.by_role else ("",))
-            for span in _runs([p for p in layout.parameters if p.role.startswith(role) and p.trainable])
+            for role, span in _spans(layout, optimizer)
             for piece in _pieces(span, own)
         ]
-        self.penalties = [
+        chosen = [
             (p.regularizer, [piece for span in _runs(p.parameters) for piece in _pieces(span, own)])
             for p in penalties
         ]
+        self.penalties = [pair for pair in chosen if not pair[0].decoupled]
+        self._decays = [pair for pair in chosen if pair[0].decoupled]
         self._pad = Scratchpad(replica.network.dtype)
         communicator = replica.communicator
+        self._sums = Sums(replica, optimizer, [p[1] for p in self._pieces]) if optimizer.sums_over else None
         blocks = Totals(layout.blocks, replica.exchange.ranges, communicator)
         self._add_blocks = blocks.add
         self._flag = np.zeros(1)
@@ -115,11 +120,30 @@ class Update:
 
     def apply(self, gradient: Array, step: int) -> None:
         """Updates this rank's values and slots; then every rank's are visible to all. step: from 1."""
-        update, pad = self.optimizer.update, self._pad
-        for value, piece, slots, role in self._pieces:
-            pad.begin(step, role)
-            update(value, gradient[piece], pad, *slots)
+        for regularizer, pieces in self._decays:
+            for piece in pieces:
+                regularizer.decay(self._values[piece], self.optimizer.lr)
+        if self._sums is not None and (count := self.optimizer.sums()):
+            self._apply_measured(self._sums, count, gradient, step)
+        else:
+            update, pad = self.optimizer.update, self._pad
+            for value, piece, slots, role in self._pieces:
+                pad.begin(step, role)
+                update(value, gradient[piece], pad, *slots)
         self._replica.exchange.publish()
+
+    def _apply_measured(self, sums: Sums, count: int, gradient: Array, step: int) -> None:
+        optimizer, pad = self.optimizer, self._pad
+        sums.begin(count)
+        for i, (value, piece, slots, role) in enumerate(self._pieces):
+            pad.begin(step, role)
+            sums.take(i, optimizer.measure(value, gradient[piece], pad, *slots))
+        found = sums.add()
+        if optimizer.sums_over == "all":
+            optimizer.decide(step, found[0])
+        for (value, piece, slots, role), of_piece in zip(self._pieces, sums.of_pieces(found), strict=True):
+            pad.begin(step, role, of_piece)
+            optimizer.update(value, gradient[piece], pad, *slots)
 
     def penalty(self) -> float:
         """Returns the sum of all penalties at the present values. A collective."""
@@ -133,6 +157,18 @@ class Update:
                     a, b = max(piece.start, block * BLOCK), min(piece.stop, (block + 1) * BLOCK)
                     blocks[block] += regularizer.penalty(self._values[a:b])
         return self._total(blocks)
+
+
+def _spans(layout: FlatLayout, optimizer: Optimizer) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Yields (role, (start, stop)) of what an optimizer may take at once."""
+    parameters = [p for p in layout.parameters if p.trainable]
+    if optimizer.sums_over:
+        for p in parameters:
+            yield p.role if optimizer.by_role else "", (p.offset, p.offset + p.size)
+        return
+    for role in layout.regions if optimizer.by_role else ("",):
+        for span in _runs([p for p in parameters if p.role.startswith(role)]):
+            yield role, span
 
 
 def _runs(parameters: Sequence[Parameter]) -> Iterator[tuple[int, int]]:

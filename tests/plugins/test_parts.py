@@ -20,7 +20,7 @@ import dtrain_plugins
 from dtrain import Stream
 from dtrain.contracts import KINDS
 from tests.plugins import support
-from tests.plugins.optimizers.support import Pad
+from tests.plugins.optimizers.support import Pad, updated
 from tests.plugins.support import (
     built,
     distance,
@@ -130,7 +130,7 @@ def test_its_examples_build_and_name_its_options(kind, name, part):
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_only_what_a_stranger_may(path):
-    """The standard library, NumPy, its own folder, and names that `import dtrain` gives to everyone."""
+    """The standard library, NumPy, its own folder, the options' ranges, and what `import dtrain` gives everyone."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -147,7 +147,10 @@ def test_imports_only_what_a_stranger_may(path):
                 assert top == "numpy" or top in sys.stdlib_module_names, node.module
                 assert not node.module.startswith(("numpy.random", "random"))
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 1  # flat: a part knows its own folder
+            assert node.level == 1 or (node.level, node.module) == (
+                2,
+                "ranges",
+            )  # a part knows its own folder
         elif isinstance(node, ast.Attribute) and node.attr == "random":
             assert not (isinstance(node.value, ast.Name) and node.value.id in ("np", "numpy"))
 
@@ -249,7 +252,7 @@ def test_an_optimizer_keeps_dtypes_and_moves_against_the_gradient(make, extra, d
     value, gradient = np.zeros(9, dtype), numbers(9).astype(dtype)
     slots = [np.zeros(9, dtype) for _ in optimizer.slots]
     given = gradient.copy()
-    optimizer.update(value, gradient, Pad(dtype, 1), *slots)
+    updated(optimizer, value, gradient, Pad(dtype, 1), slots)
     assert (np.sign(value) == -np.sign(given)).all()
     assert {slot.dtype for slot in slots} <= {np.dtype(dtype)}
     assert np.isfinite(value).all()

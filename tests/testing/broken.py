@@ -561,6 +561,49 @@ class NormOfTheSlice(Optimizer):
         value -= self.lr * gradient / (1 + np.linalg.norm(gradient))
 
 
+class Asks(Optimizer):
+    """w ← w − lr·g/(1 + ‖g‖): right, and what the broken ones are made from."""
+
+    sums_over = "parameter"
+    lr = 0.1
+
+    def sums(self):
+        return 1
+
+    def measure(self, value, gradient, context, *slots):
+        return ((gradient, gradient),)
+
+    def update(self, value, gradient, context, *slots):
+        gradient *= self.lr / (1 + context.sums[0] ** 0.5)
+        value -= gradient
+
+
+@broken("optimizers", "split", "same_bits")
+class MeasuresTheSlice(Asks):
+    """The sum of what it divides by its slice's own norm."""
+
+    def measure(self, value, gradient, context, *slots):
+        gradient /= 1 + np.linalg.norm(gradient)
+        return ((gradient, gradient),)
+
+
+@broken("optimizers", "state")
+class KeepsNoState(Asks):
+    """What it decided is lost when the run is resumed."""
+
+    sums_over = "all"
+
+    def __init__(self) -> None:
+        self.largest = 0.0
+
+    def decide(self, step, sums):
+        self.largest = max(self.largest, sums[0])
+
+    def update(self, value, gradient, context, *slots):
+        gradient *= self.lr / (1 + self.largest**0.5)
+        value -= gradient
+
+
 @broken("optimizers", "state")
 class HiddenCounter(Optimizer):
     """Its rate falls with the updates that it has counted itself."""
@@ -630,6 +673,27 @@ class SumOfSquares(Regularizer):
 
     def gradient(self, value, out):
         out += 2 * value
+
+
+class Shrinks(SumOfSquares):
+    """Towards zero, beside the optimizer's step: right."""
+
+    decoupled = True
+
+    def penalty(self, value):
+        return 0.0
+
+    def gradient(self, value, out):
+        pass
+
+    def decay(self, value, lr):
+        value *= 1 - lr
+
+
+@broken("regularizers", "split", "same_bits")
+class ShrinksToTheNorm(Shrinks):
+    def decay(self, value, lr):
+        value /= 1 + lr * np.linalg.norm(value)
 
 
 @broken("regularizers", "gradient_of_penalty")
@@ -934,7 +998,9 @@ RIGHT = [
     ("layers", Shift),
     ("losses", Square),
     ("metrics", Hits),
+    ("optimizers", Asks),
     ("regularizers", SumOfSquares),
+    ("regularizers", Shrinks),
     ("datasets", Line),
     ("transforms", Noise),
 ]

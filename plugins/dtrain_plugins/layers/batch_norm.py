@@ -7,6 +7,7 @@ import numpy as np
 
 from dtrain import Array, Backward, Context, Layer, Maker, Shape
 
+from ..ranges import above_zero, positive
 from .population import population
 from .running import Cumulative, Exponential, Running, Windowed
 
@@ -68,10 +69,8 @@ class BatchNorm(Layer):
         window: int | None = None,
         group: int | None = None,
     ) -> None:
-        if not 0 < momentum <= 1:
-            raise ValueError(f"momentum must be in (0, 1], got {momentum}")
-        if epsilon <= 0:
-            raise ValueError(f"epsilon must be positive, got {epsilon}")
+        above_zero(momentum=momentum)
+        positive(epsilon=epsilon)
         if window is not None and statistics != "cumulative":
             raise ValueError(
                 f'window is for statistics = "cumulative", got window {window} with "{statistics}"'

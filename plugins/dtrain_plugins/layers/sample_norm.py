@@ -9,6 +9,8 @@ import numpy as np
 
 from dtrain import Array, Backward, Context, Layer, Maker, Shape
 
+from ..ranges import positive
+
 
 class SampleNorm(Layer):
     """y = γ·x̂ + β, x̂ = (x − μ)/√(σ² + ε), μ and σ² over a part of each sample, alike in training and inference.
@@ -22,8 +24,7 @@ class SampleNorm(Layer):
     groups = 1
 
     def __init__(self, epsilon: float = 1e-5, scale: bool = True, offset: bool = True) -> None:
-        if epsilon <= 0:
-            raise ValueError(f"epsilon must be positive, got {epsilon}")
+        positive(epsilon=epsilon)
         self.epsilon, self.has_scale, self.has_offset = epsilon, scale, offset
 
     def build(self, shape: Shape, make: Maker) -> Shape:

@@ -6,6 +6,7 @@ import numpy as np
 
 from dtrain import Array, Context, Metric
 
+from ..ranges import at_least_one
 from .targets import classes_of
 
 
@@ -22,8 +23,7 @@ class TopKAccuracy(Metric):
     examples = [{}, {"k": 2}, {"k": 2, "target": "distribution"}]
 
     def __init__(self, k: int = 5) -> None:
-        if k < 1:
-            raise ValueError(f"k must be at least 1, got {k}")
+        at_least_one(k=k)
         self.k = k
 
     def forward(self, y: Array, target: Array, context: Context) -> Array:
