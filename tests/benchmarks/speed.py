@@ -101,7 +101,9 @@ def measure(names: list[str], chosen: dict[str, System], rounds: int) -> Results
     """A B C, A B C, …: what slows the machine down slows them all. What fails is left out of its net."""
     results: Results = {}
     for net in names:
-        remaining, results[net] = dict(chosen), {name: [] for name in chosen}
+        dense = net in nets.DENSE  # by hand there is no other
+        remaining = {name: system for name, system in chosen.items() if dense or "by-hand" not in name}
+        results[net] = {name: [] for name in remaining}
         for done in range(rounds):
             for name, system in list(remaining.items()):
                 progress(f"{net}: round {done + 1} of {rounds}, {name}")
