@@ -11,7 +11,7 @@ import numpy as np
 from dtrain.random import SampleStreams, bernoulli_from, normal_from, per_block, uniform_from
 
 from .groups import slots
-from .moments import WIDE, ShardMoments, column_sums
+from .moments import WIDE, ShardMoments, column_sums, place_sums
 from .scratch import Scratch
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Context:
         A blocking collective: every rank calls it, also with no rows.
         """
         if axes:
-            arrays = tuple(array.sum(axis=axes) for array in arrays)
+            arrays = tuple(place_sums(array, axes) for array in arrays)
         pack = self._pack(arrays)
         partials = np.empty(pack.shape, pack.dtype)
         for array, span in zip(arrays, pack.spans, strict=True):
@@ -255,15 +255,17 @@ class Context:
 
     # ------------------------------------------------------------------ rows × matrix, gradients
 
-    def matmul(self, x: Array, w: Array) -> Array:
+    def matmul(self, x: Array, w: Array, out: Array | None = None) -> Array:
         """Returns x·w, shard by shard: the bits of a row do not depend on the ranks' share of the batch.
 
-        x: (rows, …, n). w: (n, m). Returns (rows, …, m), scratch of the context.
+        x: (rows, …, n). w: (n, m). Returns (rows, …, m): `out`, C-contiguous and of the product's dtype, or
+        scratch of the context.
         """
         layout = self.layout
         if layout.shards == 1 and x.ndim == 2 and min(x.shape) > 1:  # else dot's bits are not matmul's
-            return x.dot(w, self.empty((x.shape[0], w.shape[1]), x.dtype))
-        out = self.empty((*x.shape[:-1], w.shape[1]), np.result_type(x, w))
+            return x.dot(w, self.empty((x.shape[0], w.shape[1]), x.dtype) if out is None else out)
+        if out is None:
+            out = self.empty((*x.shape[:-1], w.shape[1]), np.result_type(x, w))
         per_row = prod(x.shape[1:-1])
         x2, out2 = x.reshape(-1, x.shape[-1]), out.reshape(-1, out.shape[-1])
         for _, shards, row, size in layout.groups:

@@ -74,7 +74,7 @@ class Conv2dTranspose(Layer):
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         w = self.weight.value.reshape(-1, self.channels)
-        y = self.windows.scatter(context.matmul(x, w.T), context)
+        y = self.windows.scatter(x, w, context)
         if self.has_bias:
             y += self.bias.value
         activate: Backward | None = None
