@@ -97,6 +97,18 @@ class Context:
                 np.maximum.reduce(flat[rows], axis=0, out=partials[i, span], initial=-np.inf)
         return pack.unpack(self._totals.max(partials))
 
+    def product(self, a: Array, b: Array) -> Array:
+        """Returns aᵀ·b, the sum over all rows of the global batch of the outer products of theirs.
+
+        a: (rows, n). b: (rows, m). Returns (n, m), in their dtype: a product a shard, then the tree. As `sum`,
+        a blocking collective.
+        """
+        shape, dtype = (a.shape[1], b.shape[1]), np.result_type(a, b)
+        partials = np.empty((self.layout.shards, prod(shape)), dtype)
+        for i, rows in enumerate(self.layout.slices):
+            np.matmul(a[rows].T, b[rows], out=partials[i].reshape(shape))
+        return self._totals.add(partials).reshape(shape)
+
     def moments(self, x: Array, axes: tuple[int, ...] = ()) -> tuple[int, Array, Array]:
         """Returns the count, mean and (biased) variance of x over all rows of the global batch.
 

@@ -25,7 +25,9 @@ from .prelu import Prelu
 from .reshape import Reshape
 from .residual import Residual
 from .rms_norm import RmsNorm
+from .standardize import Standardize
 from .upsample2d import Upsample2d
+from .whiten import Whiten
 
 
 @hookimpl(trylast=True)
@@ -54,5 +56,7 @@ def dtrain_layers() -> dict[str, type[Layer]]:
         "reshape": Reshape,
         "residual": Residual,
         "rms_norm": RmsNorm,
+        "standardize": Standardize,
         "upsample2d": Upsample2d,
+        "whiten": Whiten,
     }
