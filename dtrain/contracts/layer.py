@@ -64,7 +64,7 @@ class Layer:
 
         batches: may be iterated several times; each item holds this rank's rows (maybe none) of one global batch
         as they reach this layer, the layers before it in inference (and fitted already). The context's doors
-        belong to the item at hand; what is learned goes into parameters' or states' arrays (`state.value = …`),
-        the same on all ranks.
+        belong to the item at hand; what is learned goes into parameters' or states' arrays (`state.value = …`,
+        `parameter.value[...] = …`), the same on all ranks.
         """
         raise NotImplementedError(f"{type(self).__name__} has no fit")

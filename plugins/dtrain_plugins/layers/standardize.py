@@ -41,20 +41,20 @@ class Standardize(Layer):
         return shape
 
     def fit(self, batches: Iterable[Array], context: Context) -> None:
+        centre: Array | None = None  # near all of them, so that squares about it lose nothing
         total, mean, squares = 0, np.zeros_like(self.mean.value), np.zeros_like(self.std.value)
-        dtype: Any = np.float64
         for x in batches:
-            count, batch_mean, variance = context.moments(x, self.axes)
-            total, dtype = total + count, x.dtype
-            if count:
-                delta = batch_mean - mean
-                mean = mean + delta * (count / total)
-                squares = squares + variance * count + delta * delta * (count * (total - count) / total)
-        variance = squares / max(total, 1)
-        rounding = total * np.finfo(np.float64).eps * (variance + total * np.finfo(np.float64).eps * mean**2)
-        std = np.sqrt(variance)
-        self.mean.value = mean
-        self.std.value = np.where((variance > rounding) & (std > np.finfo(dtype).tiny), std, 0.0)
+            wide = x.astype(np.float64)
+            if centre is None:
+                _, centre, _ = context.moments(wide, self.axes)
+            count, batch_mean, variance = context.moments(np.subtract(wide, centre, wide), self.axes)
+            total += count
+            delta = batch_mean - mean
+            mean = mean + delta * (count / total)
+            squares = squares + variance * count + delta * delta * (count * (total - count) / total)
+        if centre is not None:
+            self.mean.value = mean = centre + mean
+            self.std.value = _std(squares / total, mean, total, x.dtype)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         mean, std = self.mean.value, self.std.value
@@ -72,3 +72,11 @@ class Standardize(Layer):
             return dx
 
         return y, backward
+
+
+def _std(variance: Array, mean: Array, count: int, dtype: Any) -> Array:
+    """Returns σ; 0 where it is rounding, or its inverse would overflow."""
+    eps = np.finfo(np.float64).eps
+    rounding = count * eps * variance + (count * eps * mean) ** 2
+    std = np.sqrt(variance)
+    return np.where((variance > rounding) & (std > np.finfo(dtype).tiny), std, 0.0)
