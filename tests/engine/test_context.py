@@ -325,6 +325,26 @@ def test_a_product_with_a_transposed_matrix_is_the_same_on_any_ranks(rows):
     assert_same_bits(np.concatenate(parts), one)
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("rows", ROWS)
+def test_a_product_over_rows_has_the_same_bits_on_any_ranks(rows, dtype):
+    a, b = data(rows, 4, dtype=dtype), data(rows, 3, dtype=dtype, seed=1)
+    (one,) = in_context(1, rows, lambda context, mine: context.product(a[mine], b[mine]))
+    assert (one.dtype, one.shape) == (a.dtype, (4, 3))
+    wide = "clongdouble" if a.dtype.kind == "c" else "longdouble"
+    expected = np.einsum("ri,rj->ij", a.astype(wide), b.astype(wide))
+    np.testing.assert_allclose(one, expected, rtol=0, atol=4 * rows * TOLERANCE[dtype])
+    for ranks in MANY:
+        for total in in_context(ranks, rows, lambda context, mine: context.product(a[mine], b[mine])):
+            assert_same_bits(total, one)
+
+
+def test_a_bare_product_over_rows_is_another_number_unless_a_rank_holds_all_rows():
+    x = data(61, 4)
+    first, _ = in_context(2, 61, lambda context, mine: x[mine].T @ x[mine])
+    assert_other_bits(first, in_context(1, 61, lambda context, mine: context.product(x, x))[0])
+
+
 def test_a_gradient_outside_of_training_is_refused():
     context = alone(4)
     context.layer = "dense_1"
