@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
     from .replica import Replica
 
 
+def rows_of(batches: Batches) -> Iterator[Batch]:
+    """Yields the global batches as they are stored; micro-batches with `accumulate`, but none without a row."""
+    for index in range(batches.count):
+        yield from (batch for batch in batches.cut(index) if batch.layout.rows)
+
+
 def calibrate(replica: Replica, batches: Batches, parameter: Parameter, owner: str) -> None:
     """Asks the parameter's initializer for factors until it says 1, or has been asked often enough.
 
@@ -28,7 +35,7 @@ def calibrate(replica: Replica, batches: Batches, parameter: Parameter, owner: s
     """
     if not parameter.initializer.calibrations:
         return
-    batch = next(batches.cut(0))
+    batch = next(rows_of(batches))
     for _ in range(parameter.initializer.calibrations):
         factor = _factor(replica, batch, parameter, owner)
         if factor == 1:

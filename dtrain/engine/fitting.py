@@ -11,7 +11,7 @@ import numpy as np
 from dtrain.errors import DataError, RunError, on_all_ranks
 from dtrain.parameter import digest
 
-from .calibration import calibrate
+from .calibration import calibrate, rows_of
 from .reach import input_of
 
 if TYPE_CHECKING:
@@ -57,12 +57,11 @@ class Passes:
     def __iter__(self) -> Iterator[Any]:
         replica, problem = self._replica, None
         context = replica.context
-        for index in range(self._batches.count):
-            for batch in self._batches.cut(index):
-                problem = problem or batch.problem
-                context.begin(batch.layout, training=False, step=0, epoch=0, place=batch.place)
-                x = input_of(replica.network, self._layer, batch.x, context)
-                yield tuple(map(np.array, x)) if isinstance(x, tuple) else np.array(x)
+        for batch in rows_of(self._batches):
+            problem = problem or batch.problem
+            context.begin(batch.layout, training=False, step=0, epoch=0, place=batch.place)
+            x = input_of(replica.network, self._layer, batch.x, context)
+            yield tuple(map(np.array, x)) if isinstance(x, tuple) else np.array(x)
         problems = [found for found in replica.communicator.share(problem) if found is not None]
         if problems:
             raise on_all_ranks(DataError(problems[0]))

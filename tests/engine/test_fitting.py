@@ -190,6 +190,19 @@ def test_a_layer_of_several_inputs_gets_tuples():
     assert_same_bits(layer.items[2][1], X[16:])
 
 
+def test_a_micro_batch_of_no_rows_at_all_is_left_out():
+    def job(communicator):
+        layer = Centre()
+        net = network(named(layer), (4,))
+        replica = Replica(net, communicator, 8, 0)
+        batches = Batches(ArrayRows(X[:9], None), 8, 8, replica.first, replica.last, net.dtype, parts=3)
+        learn(replica, batches, "start")
+        np.testing.assert_allclose(layer.mean.value, X[:9].mean(axis=0), rtol=1e-6)
+        return [rows for _, _, rows, _ in layer.seen]
+
+    assert on(2, job) == [[2, 3, 3, 1]] * 2
+
+
 # ---------------------------------------------------------------------- what is wrong
 
 
