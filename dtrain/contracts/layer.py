@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -43,6 +44,12 @@ class Layer:
     needs_dx: bool = True
     """Whether anybody uses dx. The network sets it to False right behind the data: backward may return None then."""
 
+    fits: str = ""
+    """When this layer learns from a pass over the training set.
+
+    "start": before the first step; "end": after the last; "": never.
+    """
+
     absorbs_bias: ClassVar[bool] = False
     """Whether a constant added to all rows of x leaves y as it is, as in a batch norm: no bias is needed in front."""
 
@@ -61,9 +68,9 @@ class Layer:
     def fit(self, batches: Iterable[Array], context: Context) -> None:
         """Learns from the training set, on all ranks together.
 
-        batches: may be iterated several times; each item holds this rank's rows (maybe none) of one global
-        batch as they reach this layer, the layers before it in inference (and fitted already). The context's
-        doors belong to the item at hand; what is learned goes into parameters' or states' arrays
-        (`state.value = …`), the same on all ranks.
+        batches: may be iterated several times; each item holds this rank's rows (maybe none) of one global batch
+        as they reach this layer, the layers before it in inference (and fitted already). The context's doors
+        belong to the item at hand; what is learned goes into parameters' or states' arrays (`state.value = …`,
+        `parameter.value[...] = …`), the same on all ranks.
         """
         raise NotImplementedError(f"{type(self).__name__} has no fit")

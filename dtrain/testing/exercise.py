@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dtrain.communicator import SerialCommunicator
-from dtrain.random import Stream
+from dtrain.engine import Context, Layout
+from dtrain.engine.totals import Totals
+from dtrain.random import SampleStreams, Stream
 
 from .data import Data, numbers, sample
 from .passes import Options
@@ -54,10 +56,23 @@ def _halves(rows: int) -> list[int]:
 
 def _initializer(subject: Subject, options: Options, _: Any) -> dict[str, Any]:
     part = subject.make()
-    return {
+    values: dict[str, Any] = {
         f"values of shape {shape}": part(shape, (6, 4), Stream(options.seed, "init", i))
         for i, shape in enumerate(initial_shapes(subject))
     }
+    if not part.calibrations:
+        return values
+    return values | {
+        f"factor for outputs of {name}": np.array(part.calibrate(y, _lone_context(len(y))))
+        for name, y in (("ordinary size", 3 * numbers((6, 4), 6)), ("zeros", np.zeros((6, 4))))
+    }
+
+
+def _lone_context(rows: int) -> Context:
+    """Returns the context of one rank with one shard, in inference."""
+    context = Context(Totals(1, [(0, 1)], SerialCommunicator()), SampleStreams(0))
+    context.begin(Layout(rows, 1, 0, 1), training=False, step=0, epoch=0, place=0)
+    return context
 
 
 def initial_shapes(subject: Subject) -> list[tuple[int, ...]]:

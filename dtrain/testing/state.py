@@ -60,7 +60,7 @@ def _straight(subject: Subject, communicator: Any) -> dict[str, Array]:
 
 
 def _stretch(subject: Subject, folder: Path, load: bool, communicator: Any) -> dict[str, Array]:
-    job = Job(subject, communicator)
+    job = Job(subject, communicator, resumed=load)
     if load:
         job.load(folder)
     job.train(1)

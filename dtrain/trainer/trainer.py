@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dtrain.data import Batches
-from dtrain.engine import Replica
+from dtrain.engine import Replica, fits_at, learn
 from dtrain.registry import blame
 
 from .advice import warnings_of
@@ -79,7 +79,7 @@ class Trainer:
         self.stop_reason: str | None = None
         self.limited = False
         self._opened = False
-        self._restored = False
+        self._changed = False
         self._began = perf_counter()
         self._order: tuple[int, Array] | None = None
 
@@ -131,7 +131,7 @@ class Trainer:
         """Brings back a copy that `snapshot` returned."""
         assert isinstance(snapshot, Snapshot)
         self.replica.restore((snapshot.values, snapshot.states))
-        self._restored = True
+        self._changed = True
 
     # ------------------------------------------------------------------ the course
 
@@ -155,6 +155,7 @@ class Trainer:
             self.saving.load()
         else:
             self.replica.initialize()
+            learn(self.replica, self.batches, "start")
         self.moments.start(self.communicator)
         self.progress.start(self.step, self.steps, title(self))
         for warning in (*self.replica.warnings, *(() if self.resume else warnings_of(self.job.network))):
@@ -279,12 +280,15 @@ class Trainer:
     def _finish(self) -> Result:
         self._open()  # where no step was left to do
         ended = None if self.limited else self.stop_reason
-        if self.moments:
-            self.saving.save(ended)  # so that what was trained is safe when a callback fails now
+        fits = fits_at(self.replica.network, "end")
+        if self.moments or fits:
+            self.saving.save(ended)  # so that what was trained is safe when a callback or a fit fails now
         self.moments("end")
+        if fits:
+            self._fit()
         self.saving.save(ended)
         self.moments("after_checkpoint")
-        if self._restored or (self.validation is None and self.held_out):
+        if self._changed or (self.validation is None and self.held_out):
             self.validation = self._evaluate()
         written = summary(self)
         self.communicator.barrier()
@@ -294,6 +298,12 @@ class Trainer:
             self.progress.line(f"stopped: {self.stop_reason}")
         self.progress.end(self.train, self.validation, perf_counter() - self._began, self.folder.path)
         return Result(self.folder.path, written)
+
+    def _fit(self) -> None:
+        """Lets layers learn after the last step; a run that goes on from here goes on without it."""
+        self.saving.before_fit = self.snapshot()
+        learn(self.replica, self.batches, "end")
+        self._changed = True
 
 
 def _penalties(job: Job) -> list[Penalty]:

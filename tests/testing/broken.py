@@ -159,6 +159,94 @@ class BareProduct(BareProductAsTotal):
         return x @ self.w.value, backward
 
 
+# ---------------------------------------------------------------------- layers: what they learn in a fit
+
+
+class Learned(Layer):
+    """y = x − μ, μ the mean over the training set: right."""
+
+    fits = "start"
+
+    def build(self, shape, make):
+        self.mean = make.state("mean", shape)
+        return shape
+
+    def fit(self, batches, context):
+        total, count = np.zeros(self.mean.value.shape), 0
+        for x in batches:
+            total = total + self.total(x.astype(np.float64), context)
+            count += context.rows
+        self.mean.value = total / count
+
+    def total(self, x, context):
+        return context.sum(x)
+
+    def forward(self, x, context):
+        mean = self.mean.value.astype(x.dtype)
+        return np.subtract(x, mean, out=context.empty(x.shape, x.dtype)), lambda dy: dy
+
+
+class LearnedAtTheEnd(Learned):
+    """Right, too."""
+
+    fits = "end"
+
+
+@broken("layers", "split", "same_bits", "state")
+class LearnsFromItsOwnRows(Learned):
+    """Every rank learns something else."""
+
+    def total(self, x, context):
+        return x.sum(axis=0)
+
+
+@broken("layers", "same_bits")
+class LearnsFromItsOwnRowsFirst(Learned):
+    """Adds this rank's rows up, and hands one total to context.sum: right but for rounding."""
+
+    def total(self, x, context):
+        one = np.zeros_like(x)
+        if len(x):
+            one[0] = x.sum(axis=0)
+        return context.sum(one)
+
+
+@broken("layers", "state")
+class LearnsIntoAnAttribute(Learned):
+    """A run that is resumed does not fit again, and knows nothing of it."""
+
+    learned = 0.0
+
+    def fit(self, batches, context):
+        super().fit(batches, context)
+        self.learned, self.mean.value = self.mean.value, np.zeros_like(self.mean.value)
+
+    def forward(self, x, context):
+        return x - np.asarray(self.learned, x.dtype), lambda dy: dy
+
+
+@broken("layers", "finite")
+class LearnsADivisorOfZero(Learned):
+    """What is constant in the training set has no standard deviation."""
+
+    def build(self, shape, make):
+        self.std = make.state("std", shape, 1.0)
+        return super().build(shape, make)
+
+    def fit(self, batches, context):
+        for x in batches:
+            self.std.value = np.sqrt(context.moments(x)[2])
+
+    def forward(self, x, context):
+        return x / self.std.value.astype(x.dtype), lambda dy: dy / self.std.value.astype(dy.dtype)
+
+
+@broken("layers", "repeatable")
+class LearnsFromAGeneratorOfItsOwn(Learned):
+    def fit(self, batches, context):
+        self.mean.value = default_rng(0).random(self.mean.value.shape)
+
+
 # ---------------------------------------------------------------------- layers: gradients
 
 
@@ -774,6 +862,34 @@ class GlobalState(Initializer):
         return random.uniform(shape)
 
 
+class Unit(Initializer):
+    """Scales until the mean square of the output is one: right."""
+
+    calibrations = 2
+
+    def __call__(self, shape, fans, random):
+        return random.normal(shape)
+
+    def calibrate(self, y, context):
+        mean = self.total(y.astype(np.float64) ** 2, context) / max(context.rows, 1)
+        return 1.0 if mean == 0 else float(mean**-0.5)
+
+    def total(self, squares, context):
+        return context.sum(squares.mean(axis=1))
+
+
+@broken("initializers", "same_bits")
+class CalibratesByItsOwnRows(Unit):
+    def total(self, squares, context):
+        return squares.mean(axis=1).sum()
+
+
+@broken("initializers", "finite")
+class CalibratesByAnInverseOfZero(Unit):
+    def calibrate(self, y, context):
+        return float(np.divide(1, context.sum(y * y).mean() / max(context.rows, 1)) ** 0.5)
+
+
 # ---------------------------------------------------------------------- schedules
 
 
@@ -996,6 +1112,9 @@ RIGHT = [
     ("losses", LogLoss),
     ("activations", Double),
     ("layers", Shift),
+    ("layers", Learned),
+    ("layers", LearnedAtTheEnd),
+    ("initializers", Unit),
     ("losses", Square),
     ("metrics", Hits),
     ("optimizers", Asks),

@@ -27,7 +27,9 @@ from .reshape import Reshape
 from .residual import Residual
 from .rms_norm import RmsNorm
 from .scalar_norm import ScalarNorm
+from .standardize import Standardize
 from .upsample2d import Upsample2d
+from .whiten import Whiten
 from .whiten_batch import WhitenBatch
 
 
@@ -59,6 +61,8 @@ def dtrain_layers() -> dict[str, type[Layer]]:
         "residual": Residual,
         "rms_norm": RmsNorm,
         "scalar_norm": ScalarNorm,
+        "standardize": Standardize,
         "upsample2d": Upsample2d,
+        "whiten": Whiten,
         "whiten_batch": WhitenBatch,
     }
