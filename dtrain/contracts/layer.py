@@ -53,10 +53,6 @@ class Layer:
     absorbs_bias: ClassVar[bool] = False
     """Whether a constant added to all rows of x leaves y as it is, as in a batch norm: no bias is needed in front."""
 
-    fits: str = ""
-    """When this layer learns from a pass over the training set: "start" (before the first step), "end" (after
-    the last), "" (never)."""
-
     def build(self, shape: Shape, make: Maker) -> Shape:
         """Makes parameters and state; takes the shape of one input sample, returns that of one output sample."""
         return shape
