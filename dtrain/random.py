@@ -76,6 +76,15 @@ def normal_from(words: Array, dtype: np.dtype[np.floating]) -> Array:
     return np.stack((radius * np.cos(angle), radius * np.sin(angle)), axis=1).reshape(u.shape)
 
 
+def bernoulli_from(words: Array, probability: float) -> Array:
+    """Maps words to bools that are True with this probability (to 2⁻³²): two a word, along the last axis."""
+    threshold = round(probability * 2**32)
+    if threshold >= 2**32:
+        return np.ones((*words.shape[:-1], 2 * words.shape[-1]), bool)
+    drawn: Array = words.view(np.uint32) < np.uint32(threshold)
+    return drawn
+
+
 def per_block(dtype: np.dtype[np.floating]) -> int:
     """Returns how many numbers one block gives: 8 of float32, 4 of float64."""
     return 32 // dtype.itemsize
@@ -106,6 +115,11 @@ class Stream:
         numbers = normal_from(self._take(count), np.dtype(np.float64))[:count].reshape(shape)
         return mean + std * numbers
 
+    def bernoulli(self, shape: Shape, probability: float) -> Array:
+        """Returns bools that are True with this probability (to 2⁻³²)."""
+        count = prod(shape)
+        return bernoulli_from(self._take(-(-count // 2)), probability)[:count].reshape(shape)
+
     def permutation(self, count: int) -> Array:
         """Returns 0 … count−1 in random order, int64: the order of one random word each."""
         return np.argsort(self._take(count)[:count], kind="stable")
@@ -114,7 +128,8 @@ class Stream:
 class SampleStreams:
     """Numbers that belong to a sample: the same wherever, and beside whichever rows, it is computed.
 
-    Every row starts at a block of its own, so that a rank's contiguous rows are one contiguous read.
+    Every row starts at a block of its own, so that a rank's contiguous rows are one contiguous read. `of_batch`
+    gives what belongs to a whole batch instead.
     """
 
     def __init__(self, seed: int) -> None:
@@ -131,3 +146,7 @@ class SampleStreams:
         if stream is None:
             stream = self._streams[key] = Words(self._seed, "sample", name, draw)
         return stream.read(rows * blocks, first * blocks, epoch).reshape(rows, _WORDS * blocks)
+
+    def of_batch(self, name: str, draw: int, epoch: int, place: int) -> Stream:
+        """Returns the stream of the batch that starts at this place of the epoch: the same for all of its rows."""
+        return Stream(self._seed, "batch", name, draw, epoch, place)

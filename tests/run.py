@@ -3,8 +3,9 @@
     python tests/run.py            all of it
     python tests/run.py style      only the steps that are named
 
-The last step installs dtrain with MPICH into an environment of its own and compares its results with those
-of the MPI that is installed beside this Python.
+Two steps install dtrain into environments of their own: `mpich` compares its results with those of the MPI that
+is installed beside this Python, and `torch` compares its parts with PyTorch's. PyTorch's CPU build is enough: where
+the package index has CUDA's alone, name another index by PIP_EXTRA_INDEX_URL.
 """
 
 from __future__ import annotations
@@ -38,39 +39,39 @@ def imports() -> int:
     return tool("lint-imports")
 
 
-def mpich() -> int:
+def apart(packages: list[str], *tests: str) -> int:
+    """Runs tests in an environment of its own with dtrain, pytest and these packages."""
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)
         python = Path(folder) / "bin" / "python"
-        install = [
-            python,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            f"{ROOT}[mpich]",
-            "pytest>=9",
-            "scikit-learn>=1.5",
-        ]
+        install = [python, "-m", "pip", "install", "--quiet", "pytest>=9", *packages]
         if subprocess.run(install).returncode:
             return 1
-        command = [
-            python,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            ROOT / "tests" / "test_same_bits.py",
-        ]
+        command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *(ROOT / test for test in tests)]
         return subprocess.run(command, cwd=folder).returncode
+
+
+def mpich() -> int:
+    return apart([f"{ROOT}[mpich]", "scikit-learn>=1.5"], "tests/test_same_bits.py")
+
+
+def torch() -> int:
+    # pip takes the CPU build, 2.13.0+cpu, wherever an index has one: 190 MB, against gigabytes with CUDA.
+    return apart([str(ROOT), "torch==2.13.0"], "tests/pytorch")
 
 
 def tests() -> int:
     return subprocess.run([sys.executable, "-m", "pytest", "-q"], cwd=ROOT).returncode
 
 
-STEPS = {"style": style, "types": types, "imports": imports, "mpich": mpich, "tests": tests}
+STEPS = {
+    "style": style,
+    "types": types,
+    "imports": imports,
+    "mpich": mpich,
+    "torch": torch,
+    "tests": tests,
+}
 
 
 def main(names: list[str]) -> int:

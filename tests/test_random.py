@@ -283,3 +283,28 @@ def test_the_global_random_state_of_numpy_has_no_influence():
     one = Stream(0, "a").normal((10,))
     np.random.seed(2)
     assert np.array_equal(one, Stream(0, "a").normal((10,)))
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.1, 0.5, 1.0])
+def test_bernoulli_numbers_are_true_with_their_probability(probability):
+    drawn = Stream(3, "b").bernoulli((MANY // 10, 11), probability)
+    assert (drawn.dtype, drawn.shape) == (bool, (MANY // 10, 11))
+    off = abs(drawn.mean() - probability)
+    assert off <= 5 * np.sqrt(probability * (1 - probability) / drawn.size)
+
+
+def test_bernoulli_numbers_are_halves_of_words_below_the_probability():
+    words = blocks(key_of(3, "b"), 0, 2)
+    halves = [half for word in words for half in (word & (2**32 - 1), word >> 32)]
+    stream = Stream(3, "b")
+    assert stream.bernoulli((2, 5), 0.3).ravel().tolist() == [
+        half < round(0.3 * 2**32) for half in halves[:10]
+    ]
+    following = blocks(key_of(3, "b"), 2, 1)[0] & (2**32 - 1)
+    assert stream.bernoulli((1,), 0.3).tolist() == [following < round(0.3 * 2**32)], "goes on at a new block"
+
+
+def test_a_batch_has_a_stream_of_its_own():
+    streams = SampleStreams(5)
+    first = streams.of_batch("layer/0/mask", 0, 2, 64).uniform((3,))
+    assert np.array_equal(first, Stream(5, "batch", "layer/0/mask", 0, 2, 64).uniform((3,)))

@@ -11,6 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tomli_w
+
+from tests.many_parts import CONFIG as MANY_PARTS
+from tests.many_parts import write_images
 
 CONFIG = """
 [data]
@@ -107,3 +111,31 @@ def test_one_shard_a_rank_gives_the_same_within_rounding_only(run: Run) -> None:
     two, three = run(2, "train.shards='ranks'"), run(3, "train.shards='ranks'")
     assert two["weights_sha256"] != three["weights_sha256"]
     assert two["validation"]["loss"] == pytest.approx(three["validation"]["loss"], rel=1e-3)
+
+
+@pytest.fixture(scope="module")
+def run_many(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Trains a net of many different parts on N processes and returns the summary; each job once."""
+    folder = tmp_path_factory.mktemp("many-parts")
+    write_images(folder / "images.npz")
+    (folder / "config.toml").write_text(tomli_w.dumps(MANY_PARTS))
+    done: dict[tuple[Any, ...], dict[str, Any]] = {}
+
+    def train(ranks: int, *changes: str) -> dict[str, Any]:
+        if (ranks, *changes) not in done:
+            out = folder / f"run-{len(done)}"
+            done[ranks, *changes] = _train(ranks, folder / "config.toml", out, changes)
+        return done[ranks, *changes]
+
+    return train
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_many_parts_at_once_end_in_the_same_bits(run_many: Run, ranks: int) -> None:
+    one, many = run_many(1), run_many(ranks)
+    for figure in ("weights_sha256", "train", "validation", "steps", "shards"):
+        assert many[figure] == one[figure]
+
+
+def test_many_parts_end_in_other_bits_with_one_shard_a_rank(run_many: Run) -> None:
+    assert run_many(3, "train.shards='ranks'")["weights_sha256"] != run_many(3)["weights_sha256"]

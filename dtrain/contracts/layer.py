@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from dtrain.engine.context import Context
     from dtrain.engine.maker import Maker
     from dtrain.types import Array, Backward, Shape
@@ -15,8 +18,8 @@ class Layer:
 
     `x` and `y` are C-contiguous arrays of shape (rows, …) in the run's dtype; a rank may hold no row.
     Elementwise and row-wise work is plain NumPy. What crosses rows goes through the doors of the
-    `context` (`sum`, `max`, `moments`, `gradient`, `matmul`, `uniform`, `normal`, `bernoulli`): a bare
-    `x.sum(axis=0)` sees this rank's rows only.
+    `context` (`sum`, `sum_of`, `max`, `moments`, `gradient`, `matmul`, `uniform`, `normal`, `bernoulli`,
+    `stream`): a bare `x.sum(axis=0)` sees this rank's rows only.
 
     A layer that names several `inputs` gets a tuple of shapes, a tuple of arrays, and returns a tuple of
     gradients from its backward.
@@ -41,6 +44,12 @@ class Layer:
     needs_dx: bool = True
     """Whether anybody uses dx. The network sets it to False right behind the data: backward may return None then."""
 
+    fits: str = ""
+    """When this layer learns from a pass over the training set.
+
+    "start": before the first step; "end": after the last; "": never.
+    """
+
     absorbs_bias: ClassVar[bool] = False
     """Whether a constant added to all rows of x leaves y as it is, as in a batch norm: no bias is needed in front."""
 
@@ -51,3 +60,13 @@ class Layer:
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         """Returns `(y, backward)`; what backward needs lives in the closure. `x` and `dy` are read-only."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def fit(self, batches: Iterable[Array], context: Context) -> None:
+        """Learns from the training set, on all ranks together.
+
+        batches: may be iterated several times; each item holds this rank's rows (maybe none) of one global batch
+        as they reach this layer, the layers before it in inference (and fitted already). The context's doors
+        belong to the item at hand; what is learned goes into parameters' or states' arrays (`state.value = …`,
+        `parameter.value[...] = …`), the same on all ranks.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no fit")

@@ -20,6 +20,9 @@ class Loss:
     "binary" (0 or 1), "unit" (in (0, 1)), "distribution" (sums to 1 over the last dimension), None (no target),
     or a function (numpy.random.Generator, rows, shape) → array. "range" and "complex": of y, as for layers.
     """
+    threshold: float = 0.5
+    """Of a single output, or of several that are a question of two classes each: above it y says class 1. ½ for
+    probabilities and for targets 0 and 1, 0 for logits and for −1 and 1. Metrics of classes go by it."""
 
     def check(self, target: Array | None, shape: Shape) -> None:
         """Raises ValueError when these targets do not fit a network whose output sample has this shape."""

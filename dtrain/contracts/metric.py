@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from .loss import Loss
+
 if TYPE_CHECKING:
     from dtrain.engine.context import Context
     from dtrain.types import Array
@@ -15,6 +17,9 @@ class Metric:
     examples: ClassVar[list[dict[str, Any]]] = [{}]
     """How the checks build this part: options, and "input", "target" (default "classes") and "range" as for losses."""
     higher_is_better: ClassVar[bool] = True
+    loss: Loss = Loss()
+    """The run's loss, set by the engine before the first batch: it knows what an output means; see its `predict`
+    and `threshold`."""
 
     def forward(self, y: Array, target: Array, context: Context) -> Array:
         """Returns values of shape (rows,) or (rows, k), to be added over all rows of the data."""

@@ -18,6 +18,9 @@ class Regularizer:
     examples: ClassVar[list[dict[str, Any]]] = [{}]
     """How the checks build this part: options, and "range", (low, high) of the values it bears (default ±1e4)."""
 
+    decoupled: ClassVar[bool] = False
+    """Whether it moves the values by `decay`, beside the optimizer's step; then it has no penalty and no gradient."""
+
     def penalty(self, value: Array) -> float:
         """Returns the penalty of these elements, 1-D; penalties of pieces add up."""
         raise NotImplementedError(f"{type(self).__name__} has no penalty")
@@ -25,3 +28,7 @@ class Regularizer:
     def gradient(self, value: Array, out: Array) -> None:
         """Adds the gradient of the penalty at `value`, 1-D, to `out`."""
         raise NotImplementedError(f"{type(self).__name__} has no gradient")
+
+    def decay(self, value: Array, lr: float) -> None:
+        """Moves `value`, 1-D, in place, element by element. lr: of the optimizer, as of this step."""
+        raise NotImplementedError(f"{type(self).__name__} has no decay")

@@ -21,5 +21,9 @@ class Transform:
     losses."""
 
     def forward(self, x: Array, y: Array | None, context: Context) -> tuple[Array, Array | None]:
-        """Returns new (x, y) of the same number of rows; x and y themselves are not written."""
+        """Returns new (x, y) of the same number of rows; x and y themselves are not written.
+
+        x and y keep their shapes; only classes (rows, …) may become distributions over them, (rows, …, K), in x's
+        dtype.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no forward")

@@ -1,6 +1,7 @@
 """The engine: shards, the tree, the context and its doors, the network, the exchange of gradients."""
 
 from .context import Context
+from .fitting import fits_at, learn
 from .maker import Maker
 from .network import Network
 from .replica import Replica
@@ -12,6 +13,8 @@ __all__ = [
     "Maker",
     "Network",
     "Replica",
+    "fits_at",
+    "learn",
     "rank_ranges",
     "resolve_shards",
     "shard_bounds",

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from dtrain.random import SampleStreams, normal_from, per_block, uniform_from
+from dtrain.random import SampleStreams, bernoulli_from, normal_from, per_block, uniform_from
 
-from .moments import WIDE, ShardMoments, column_sums
+from .groups import slots
+from .moments import WIDE, ShardMoments, column_sums, place_sums
 from .scratch import Scratch
 
 if TYPE_CHECKING:
     from dtrain.parameter import Parameter, State
+    from dtrain.random import Stream
     from dtrain.types import Array, GradientOf, Shape
 
     from .gradients import Gradients
@@ -41,7 +43,7 @@ class Context:
         self._totals = totals
         self._streams = streams
         self._scratch = Scratch()
-        self._draws: dict[str, int] = {}
+        self._draws: dict[Any, int] = {}
         self._ones: dict[tuple[int, str], Array] = {}
         self._before: list[tuple[State, Array]] = []
         self._packs: dict[Any, _Pack] = {}
@@ -64,26 +66,59 @@ class Context:
         """How many rows the global batch has, over all ranks."""
         return self.layout.rows
 
+    @property
+    def shards(self) -> list[slice]:
+        """This rank's shards, as slices of its rows, in order; some may be empty.
+
+        What a part does within a shard is the same on any number of ranks; what leaves it needs a total.
+        """
+        return self.layout.slices
+
     # ------------------------------------------------------------------ totals over rows
 
     @overload
-    def sum(self, array: Array, /, *, axes: tuple[int, ...] = ()) -> Array: ...
+    def sum(self, array: Array, /, *, axes: tuple[int, ...] = (), group: int | None = None) -> Array: ...
     @overload
-    def sum(self, *arrays: Array, axes: tuple[int, ...] = ()) -> tuple[Array, ...]: ...
-    def sum(self, *arrays: Array, axes: tuple[int, ...] = ()) -> Any:
+    def sum(
+        self, *arrays: Array, axes: tuple[int, ...] = (), group: int | None = None
+    ) -> tuple[Array, ...]: ...
+    def sum(self, *arrays: Array, axes: tuple[int, ...] = (), group: int | None = None) -> Any:
         """Returns the sum of each array over all rows of the global batch, in its own dtype.
 
         arrays: (rows, …) each; one in, one out; several in, a tuple out, in one exchange.
         axes: further axes to sum over, counted in the array: (1, 2) for channels-last images.
+        group: shards a group; then sums are over the rows of each group, (groups, …): see `groups`.
         A blocking collective: every rank calls it, also with no rows.
         """
         if axes:
-            arrays = tuple(array.sum(axis=axes) for array in arrays)
+            arrays = tuple(place_sums(array, axes) for array in arrays)
         pack = self._pack(arrays)
         partials = np.empty(pack.shape, pack.dtype)
         for array, span in zip(arrays, pack.spans, strict=True):
             self.shard_sums(array, partials[:, span])
+        if group is not None:
+            return pack.unpack_groups(self._totals.add(slots(partials, self._totals, group)))
         return pack.unpack(self._totals.add(partials))
+
+    def sum_of(self, of: GradientOf, shape: Shape, dtype: Any) -> Array:
+        """Returns the sum over all rows of what is no sum of an array's rows, such as xᵀ·x: of(rows, out).
+
+        of: writes the sum over `rows`, a slice of this rank's rows (maybe empty), to `out`, of this shape and
+        dtype; it is called for each local shard. The sum is scratch, as from `empty`. A blocking collective.
+        """
+        partials = self.empty((self.layout.shards, *shape), dtype)
+        for rows, out in zip(self.layout.slices, partials, strict=True):
+            of(rows, out)
+        return self._totals.add(partials)
+
+    def groups(self, group: int) -> Array:
+        """Returns the number of the group of each of this rank's rows, int64 (rows,).
+
+        group: consecutive shards of the global batch that make one; the last group may have fewer. A group may
+        lie on several ranks, and which rows are in it depends on the number of shards, never on that of ranks.
+        """
+        shards = np.arange(self.layout.shards) + self._totals.first
+        return np.repeat(shards // group, self.layout.sizes)
 
     def max(self, *arrays: Array, axes: tuple[int, ...] = ()) -> Any:
         """Returns the maximum of each array over all rows of the global batch; −inf where there is no row."""
@@ -97,13 +132,21 @@ class Context:
                 np.maximum.reduce(flat[rows], axis=0, out=partials[i, span], initial=-np.inf)
         return pack.unpack(self._totals.max(partials))
 
-    def moments(self, x: Array, axes: tuple[int, ...] = ()) -> tuple[int, Array, Array]:
+    @overload
+    def moments(self, x: Array, axes: tuple[int, ...] = ()) -> tuple[int, Array, Array]: ...
+    @overload
+    def moments(
+        self, x: Array, axes: tuple[int, ...] = (), group: int = ...
+    ) -> tuple[Array, Array, Array]: ...
+    def moments(self, x: Array, axes: tuple[int, ...] = (), group: int | None = None) -> Any:
         """Returns the count, mean and (biased) variance of x over all rows of the global batch.
 
         x: (rows, …). axes: further axes to average over, the first ones after the rows: (1, 2) for
         channels-last images. count: an int, the true number. mean, variance: float64, the remaining shape.
         Stable for any mean/std: each shard sends its sum and its squares about a centre of its own, brought
         to zero one width up (float64 for float32, extended for float64).
+        group: shards a group; then all three are of each group: count is int64 (groups,), mean and variance
+        are (groups, …), 0 where a group has no row; see `groups`.
         """
         per_row, shape, flat = 1, x.shape[1:], x
         if x.ndim != 2 or axes:
@@ -112,6 +155,8 @@ class Context:
             per_row, shape = prod(x.shape[1 : 1 + len(axes)]), x.shape[1 + len(axes) :]
             flat = x.reshape(x.shape[0] * per_row, prod(shape))
         wide, narrow = WIDE[x.dtype.char]
+        if group is not None:
+            return self._group_moments(flat, per_row, shape, group)
         count = self.layout.rows * per_row
         both = self._totals.add(self._moment_sums(flat, per_row, wide))
         np.divide(both, self._number(max(count, 1), wide), both)  # 1/count would be rounded once more
@@ -124,6 +169,20 @@ class Context:
         if len(shape) == 1:
             return count, mean, variance
         return count, mean.reshape(shape), variance.reshape(shape)
+
+    def _group_moments(self, flat: Array, per_row: int, shape: Shape, group: int) -> Any:
+        wide, narrow = WIDE[flat.dtype.char]
+        sums = self._moment_sums(flat, per_row, wide).reshape(self.layout.shards, 2 * flat.shape[1])
+        counts = np.array(self.layout.sizes, wide) * per_row
+        partials = np.concatenate((sums, counts[:, None]), axis=1)
+        total = self._totals.add(slots(partials, self._totals, group))
+        count = total[:, -1].real.astype(np.int64)
+        mean, square = np.split(total[:, :-1] / np.maximum(count, 1)[:, None], 2, axis=1)
+        variance = square - mean * mean
+        if narrow != "D":
+            np.maximum(variance, _ZERO, out=variance)
+        shape = (len(count), *shape)
+        return count, mean.astype(narrow).reshape(shape), variance.astype(narrow).reshape(shape)
 
     def _moment_sums(self, x: Array, per_row: int, wide: str) -> Array:
         """Returns Σx and Σx² of each local shard: (rows·per_row, width) → (shards, 2, width)."""
@@ -196,15 +255,17 @@ class Context:
 
     # ------------------------------------------------------------------ rows × matrix, gradients
 
-    def matmul(self, x: Array, w: Array) -> Array:
+    def matmul(self, x: Array, w: Array, out: Array | None = None) -> Array:
         """Returns x·w, shard by shard: the bits of a row do not depend on the ranks' share of the batch.
 
-        x: (rows, …, n). w: (n, m). Returns (rows, …, m), scratch of the context.
+        x: (rows, …, n). w: (n, m). Returns (rows, …, m): `out`, C-contiguous and of the product's dtype, or
+        scratch of the context.
         """
         layout = self.layout
         if layout.shards == 1 and x.ndim == 2 and min(x.shape) > 1:  # else dot's bits are not matmul's
-            return x.dot(w, self.empty((x.shape[0], w.shape[1]), x.dtype))
-        out = self.empty((*x.shape[:-1], w.shape[1]), np.result_type(x, w))
+            return x.dot(w, self.empty((x.shape[0], w.shape[1]), x.dtype) if out is None else out)
+        if out is None:
+            out = self.empty((*x.shape[:-1], w.shape[1]), np.result_type(x, w))
         per_row = prod(x.shape[1:-1])
         x2, out2 = x.reshape(-1, x.shape[-1]), out.reshape(-1, out.shape[-1])
         for _, shards, row, size in layout.groups:
@@ -268,12 +329,20 @@ class Context:
 
     def bernoulli(self, shape: Shape, probability: float) -> Array:
         """Returns True with this probability (to 2⁻³²), for these rows. shape: (rows, …)."""
-        words = self._words(shape, 8).view(np.uint32)
-        threshold = round(probability * 2**32)
-        kept = words < np.uint32(min(threshold, 2**32 - 1))
-        if threshold >= 2**32:
-            kept.fill(True)
+        kept = bernoulli_from(self._words(shape, 8), probability)
         return kept[:, : prod(shape[1:])].reshape(shape)
+
+    def stream(self, name: str) -> Stream:
+        """Returns random numbers that belong to the batch, not to its rows: the same on all ranks and shards.
+
+        They are others for every (micro-)batch, epoch, layer, name and seed, and in inference; a second stream
+        of one name in a pass is another one. For what all rows share, such as a mask on weights.
+        """
+        key = self.layer, name
+        draw = self._draws.get(key, 0)
+        self._draws[key] = draw + 1
+        stage = 0 if self.training else 1
+        return self._streams.of_batch(f"{self.layer}/{stage}/{name}", draw, self.epoch, self.place)
 
     def _sample_words(self, shape: Shape, dtype: np.dtype[Any], to: Any) -> Array:
         words = self._words(shape, per_block(dtype))
@@ -313,4 +382,12 @@ class _Pack:
                 part.reshape(shape).astype(dtype, copy=False)
                 for part, shape, dtype in zip(parts, self._shapes, self._dtypes, strict=True)
             ]
+        return parts[0] if len(parts) == 1 else tuple(parts)
+
+    def unpack_groups(self, totals: Array) -> Any:
+        """Returns the totals of groups, (groups, width), in the arrays' shapes and dtypes behind the groups."""
+        parts = [
+            totals[:, span].reshape(len(totals), *shape).astype(dtype, copy=False)
+            for span, shape, dtype in zip(self.spans, self._shapes, self._dtypes, strict=True)
+        ]
         return parts[0] if len(parts) == 1 else tuple(parts)

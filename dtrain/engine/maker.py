@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from dtrain.types import Shape
 
 
+FITS = ("", "start", "end")
+"""When a layer may learn from a pass over the training set."""
+
+
 class Inventory:
     """All parameters and states of a network, by full name, in the order in which they were made."""
 
@@ -24,7 +28,19 @@ class Inventory:
         self.initializer = initializer
         self.parameters: dict[str, Parameter] = {}
         self.states: dict[str, State] = {}
+        self.layers: dict[str, Layer] = {}
+        """Every layer once, outer before inner ones, in the order in which they were built."""
         self.built: dict[int, str] = {}
+        self._makers: dict[str, str] = {}
+
+    def add(self, parameter: Parameter, maker: str) -> None:
+        """Takes in a parameter that the layer `maker` made."""
+        self.parameters[parameter.name] = parameter
+        self._makers[parameter.name] = maker
+
+    def made_by(self, layer: str) -> list[Parameter]:
+        """Returns the parameters that this layer made, not those of layers within it."""
+        return [self.parameters[name] for name, maker in self._makers.items() if maker == layer]
 
 
 class Maker:
@@ -58,7 +74,7 @@ class Maker:
             fans = (prod(shape[:-1]), shape[-1]) if shape else (1, 1)
         full = self._unused(name)
         parameter = Parameter(full, shape, role, initializer, fans, trainable)
-        self._inventory.parameters[full] = parameter
+        self._inventory.add(parameter, self.name)
         return parameter
 
     def tied(self, name: str) -> Parameter:
@@ -91,7 +107,10 @@ def build_layer(inventory: Inventory, layer: Layer, shape: Any, name: str) -> Sh
     again = inventory.built.get(id(layer))
     if again is not None:
         return _check_shape(layer.build(shape, _Reuse(inventory, again)), name)
+    inventory.layers[name] = layer
     out = _check_shape(layer.build(shape, Maker(inventory, name)), name)
+    if layer.fits not in FITS:
+        raise TypeError(f"fits of layer {name!r} must be 'start', 'end' or '', got {layer.fits!r}")
     inventory.built[id(layer)] = name
     return out
 

@@ -59,8 +59,8 @@ class Network:
         self.dtype = np.dtype(dtype)
         self.input_shape = shape
         self.watch: Callable[[str, str, Array], None] | None = None
-        """Is shown (layer, "forward" or "backward", result) after each, when debugging."""
-        self._describe = describe
+        """Is shown (layer, "forward", "backward" or "fit", result) after each, when debugging."""
+        self.describe = describe
         self.inventory = Inventory(dtype, initializer)
         self.nodes: list[Node] = []
         shapes: list[Shape] = [shape]
@@ -94,9 +94,9 @@ class Network:
         try:
             return build_layer(self.inventory, node.layer, shape, node.name)
         except ValueError as error:  # a layer's way to say that the shape does not fit
-            raise ConfigError(f"layer {node.name!r} ({self._describe(node.layer)}): {error}") from error
+            raise ConfigError(f"layer {node.name!r} ({self.describe(node.layer)}): {error}") from error
         except Exception as error:
-            error.add_note(f"while building layer {node.name!r} ({self._describe(node.layer)})")
+            error.add_note(f"while building layer {node.name!r} ({self.describe(node.layer)})")
             raise
 
     def _check_used(self) -> None:
@@ -121,6 +121,11 @@ class Network:
     def parameters(self) -> list[Parameter]:
         """All parameters, in the order in which the layers made them."""
         return list(self.inventory.parameters.values())
+
+    @property
+    def layers(self) -> dict[str, Layer]:
+        """All layers by full name, those within others too; an object that stands at several places once."""
+        return self.inventory.layers
 
     @property
     def states(self) -> list[State]:
@@ -185,4 +190,4 @@ class Network:
         grads[to] = dx if before is None else before + dx
 
     def _note(self, error: Exception, node: Node, phase: str) -> None:
-        error.add_note(f"in the {phase} of layer {node.name!r} ({self._describe(node.layer)})")
+        error.add_note(f"in the {phase} of layer {node.name!r} ({self.describe(node.layer)})")

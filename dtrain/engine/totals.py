@@ -18,11 +18,13 @@ class Totals:
 
     leaves: how many there are in all. ranges: the leaves (first, last) of each rank, maybe none.
     One exchange a call: each rank sends the maximal subtrees of its range and folds everybody's.
+    `first`: this rank's first leaf.
     """
 
     def __init__(self, leaves: int, ranges: list[Node], communicator: Communicator) -> None:
         self._communicator = communicator
         first, last = ranges[communicator.rank]
+        self.leaves, self.first = leaves, first
         covers = [cover(a, b, leaves) for a, b in ranges]
         self._fold_local = fold_range(first, last, leaves)
         self._sent = [node[0] - first for node in covers[communicator.rank]]

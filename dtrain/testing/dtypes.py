@@ -11,6 +11,7 @@ from .exercise import Pad, exercise, vector
 from .failure import check_equal, differ
 from .passes import Options
 from .rows import ROW_KINDS
+from .updates import update
 
 if TYPE_CHECKING:
     from .subject import Subject
@@ -89,10 +90,12 @@ def _watch(subject: Subject) -> None:
     out = numbers(value.shape, 1).astype(np.float32).view(Watched)
     if subject.kind == "regularizers":
         part.gradient(value, out)
+        if part.decoupled:
+            part.decay(value, 0.1)
     else:
         slots = [np.zeros(len(value), np.float32).view(Watched) for _ in part.slots]
         for step in (1, 2):
-            part.update(value, out, Pad(np.float32, step, lambda array: array.view(Watched)), *slots)
+            update(part, value, out, Pad(np.float32, step, lambda array: array.view(Watched)), slots)
     if Watched.found:
         raise differ("arrays at work on float32", "float32", f"float64 in {Watched.found[0]}", _ADVICE)
 

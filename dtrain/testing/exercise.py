@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dtrain.communicator import SerialCommunicator
-from dtrain.random import Stream
+from dtrain.engine import Context, Layout
+from dtrain.engine.totals import Totals
+from dtrain.random import SampleStreams, Stream
 
 from .data import Data, numbers, sample
 from .passes import Options
 from .rows import ROW_KINDS, run
 from .script import Script
+from .updates import update
 
 if TYPE_CHECKING:
     from dtrain.types import Array
@@ -31,6 +34,7 @@ class Pad:
 
     def __init__(self, dtype: Any, step: int, wrap: Callable[[Array], Array] = lambda array: array) -> None:
         self.step, self._dtype, self._wrap = step, dtype, wrap
+        self.sums: tuple[float, ...] = ()
 
     def empty(self, count: int) -> Array:
         return self._wrap(np.full(count, np.nan, self._dtype))
@@ -52,10 +56,23 @@ def _halves(rows: int) -> list[int]:
 
 def _initializer(subject: Subject, options: Options, _: Any) -> dict[str, Any]:
     part = subject.make()
-    return {
+    values: dict[str, Any] = {
         f"values of shape {shape}": part(shape, (6, 4), Stream(options.seed, "init", i))
         for i, shape in enumerate(initial_shapes(subject))
     }
+    if not part.calibrations:
+        return values
+    return values | {
+        f"factor for outputs of {name}": np.array(part.calibrate(y, _lone_context(len(y))))
+        for name, y in (("ordinary size", 3 * numbers((6, 4), 6)), ("zeros", np.zeros((6, 4))))
+    }
+
+
+def _lone_context(rows: int) -> Context:
+    """Returns the context of one rank with one shard, in inference."""
+    context = Context(Totals(1, [(0, 1)], SerialCommunicator()), SampleStreams(0))
+    context.begin(Layout(rows, 1, 0, 1), training=False, step=0, epoch=0, place=0)
+    return context
 
 
 def initial_shapes(subject: Subject) -> list[tuple[int, ...]]:
@@ -69,7 +86,7 @@ def _optimizer(subject: Subject, options: Options, x: Any) -> dict[str, Any]:
     slots = [np.zeros(9, dtype) for _ in part.slots]
     for step in range(1, 4):
         gradient = numbers((9,), step) if x is None else np.resize(x, 9)
-        part.update(value, gradient.astype(dtype), Pad(dtype, step), *slots)
+        update(part, value, gradient.astype(dtype), Pad(dtype, step), slots)
     return {"value": value} | dict(zip(part.slots, slots, strict=True))
 
 
@@ -79,7 +96,11 @@ def _regularizer(subject: Subject, options: Options, x: Any) -> dict[str, Any]:
     value.setflags(write=not options.frozen)
     out = np.ones_like(value)
     part.gradient(value, out)
-    return {"penalty": part.penalty(value), "gradient": out}
+    found = {"penalty": part.penalty(value), "gradient": out}
+    if part.decoupled:
+        found["values after decay"] = np.array(value)
+        part.decay(found["values after decay"], 0.1)
+    return found
 
 
 def vector(subject: Subject) -> Array:

@@ -28,7 +28,10 @@ _BY_INPUT = (*ROW_KINDS, "optimizers", "regularizers")
 
 
 def check_finite(subject: Subject) -> None:
-    """Inputs up to 1e4, or of the declared range, zeros, constants, one row beside an empty shard: all finite."""
+    """Inputs up to 1e4, or of the declared range, zeros, constants, one row beside an empty shard: all finite.
+
+    Layers that fit learn from these, too.
+    """
     for options in (
         Options(dtype=np.float32),
         Options(dtype=np.float64),
@@ -57,7 +60,8 @@ def _quietly(subject: Subject, options: Options, data: Data | None) -> list[tupl
     try:
         with np.errstate(over="raise", divide="raise", invalid="raise"), warnings.catch_warnings():
             warnings.simplefilter("error")
-            found = exercise(subject, options._replace(prepare=_fill_scratch), data)
+            learned = None if data is None else data.x
+            found = exercise(subject, options._replace(prepare=_fill_scratch, learned=learned), data)
     except (FloatingPointError, Warning, OverflowError, ZeroDivisionError) as error:
         raise Failure(f"{error}{_told(data)}, {np.dtype(options.dtype)}; {_ADVICE}") from error
     return [(name, value) for name, value in found.items() if not isinstance(value, list)]

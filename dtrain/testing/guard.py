@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import accumulate, pairwise
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -38,6 +38,7 @@ class Guard(Layer):
 
     def build(self, shape: Any, make: Maker) -> Shape:
         promised = self.layer.build(shape, make)
+        self.fits = self.layer.fits
         return promised if self.shape is None else self.shape
 
     def forward(self, x: Any, context: Context) -> tuple[Array, Backward]:
@@ -53,6 +54,9 @@ class Guard(Layer):
             return tuple(_mended(part, dtype) for part in dx) if many else _mended(dx, dtype)  # type: ignore[union-attr]
 
         return _mended(y, dtype), backward
+
+    def fit(self, batches: Iterable[Any], context: Context) -> None:
+        self.layer.fit(batches, context)
 
     def _show(self, name: str, result: Any) -> None:
         if self.look is not None:

@@ -38,7 +38,10 @@ class Cuts(Layout):
 
 
 class Options(NamedTuple):
-    """How to run. look: is shown every raw result. frozen: inputs are read-only. prepare: is given the context."""
+    """How to run. look: is shown every raw result. frozen: inputs are read-only. prepare: is given the context.
+
+    learned: what layers that fit learn from; None: samples of ordinary size.
+    """
 
     dtype: Any = np.float64
     training: bool = True
@@ -48,6 +51,7 @@ class Options(NamedTuple):
     frozen: bool = False
     look: Look | None = None
     prepare: Callable[[Context], None] | None = None
+    learned: Array | None = None
 
 
 def cast_rows(array: Array, layout: Layout, options: Options) -> Array:

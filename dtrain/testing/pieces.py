@@ -9,6 +9,7 @@ import numpy as np
 from .data import numbers
 from .exercise import Pad, vector
 from .failure import check_near, check_same_bits
+from .updates import update
 
 if TYPE_CHECKING:
     from .subject import Subject
@@ -17,7 +18,7 @@ SIZE = 40
 _PIECES = [[(0, 1), (1, 7), (7, SIZE)], [(25, SIZE), (0, 25)]]
 _OPTIMIZER = (
     "element i of the new value may depend on element i of value, gradient and slots alone: "
-    "the engine cuts updates into pieces and over ranks"
+    "the engine cuts updates into pieces and over ranks; norms over a parameter come from sums_over and measure"
 )
 
 
@@ -36,8 +37,7 @@ def _updated(subject: Subject, pieces: list[tuple[int, int]]) -> dict[str, Any]:
     slots = [np.zeros(SIZE, np.float32) for _ in part.slots]
     for step in range(1, 4):
         gradient = numbers((SIZE,), step, 9).astype(np.float32)
-        for a, b in pieces:
-            part.update(value[a:b], gradient[a:b], Pad(np.float32, step), *(slot[a:b] for slot in slots))
+        update(part, value, gradient, Pad(np.float32, step), slots, pieces)
     return {"value": value} | dict(zip(part.slots, slots, strict=True))
 
 
@@ -60,6 +60,12 @@ def check_penalty_in_pieces(subject: Subject) -> None:
         advice,
     )
     check_near("gradient in two pieces", whole, out, 1e-10, advice)
+    if part.decoupled:
+        decayed, pieced = value.copy(), value.copy()
+        part.decay(decayed, 0.1)
+        for piece in pieces:
+            part.decay(pieced[piece], 0.1)
+        check_same_bits("values after decay in two pieces", decayed, pieced, advice)
 
 
 def check_rows_in_pieces(subject: Subject) -> None:

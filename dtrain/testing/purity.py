@@ -76,7 +76,7 @@ _ALONE = "statistics of the batch are for training; inference uses what a state 
 
 
 def _no_draws(context: Context) -> None:
-    for name in ("uniform", "normal", "bernoulli"):
+    for name in ("uniform", "normal", "bernoulli", "stream"):
         setattr(context, name, _refuse(name))
 
 

@@ -34,7 +34,8 @@ _BITS = (
 def check_split(subject: Subject, communicator: Communicator | None = None) -> None:
     """A batch in shards (even, uneven, empty), on one rank and on several, equals the batch as one shard.
 
-    To 1e-10, in float64: outputs and dx row by row, gradients and states in total.
+    To 1e-10, in float64: outputs and dx row by row, gradients and states in total. A layer that fits has learned
+    in the same shards and on the same ranks.
     """
     data = sample(subject, 12)
     whole = run(subject, SerialCommunicator(), data, [12])
@@ -52,7 +53,7 @@ def _near(name: str, expected: Any, got: Any) -> None:
 
 
 def check_same_bits_on_ranks(subject: Subject, communicator: Communicator | None = None) -> None:
-    """1, 2, 3 and 5 ranks give the same bits, with shared and with private memory: passes, then training.
+    """1, 2, 3 and 5 ranks give the same bits, with shared and with private memory: fits, passes, then training.
 
     In float32 and float64; 13 rows, and 5, over 8 shards, so that some ranks have no row at all.
     """

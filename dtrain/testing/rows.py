@@ -13,6 +13,7 @@ from dtrain.random import SampleStreams
 
 from .data import Data, numbers
 from .guard import network
+from .learning import learned
 from .passes import Cuts, Options, Passed, cast_rows, frozen_rows, short
 
 if TYPE_CHECKING:
@@ -39,7 +40,10 @@ def run(
 
 
 class LayerRunner:
-    """A layer in a network of its own, and the replica that holds its parameters: none is zero or one."""
+    """A layer in a network of its own, fitted if it fits, and the replica that holds its parameters.
+
+    No parameter is zero or one at the start.
+    """
 
     def __init__(self, subject: Subject, communicator: Communicator, shards: int, options: Options) -> None:
         self.options = options
@@ -50,6 +54,14 @@ class LayerRunner:
             for i, parameter in enumerate(self.network.parameters):
                 parameter.value[...] += 0.1 * numbers(parameter.shape, 7, i)
         communicator.barrier()
+        if np.dtype(options.dtype).kind == "c":  # data are real; a fit need not know of complex numbers
+            self._copy(LayerRunner(subject, communicator, shards, options._replace(dtype=np.float64)))
+        else:
+            learned(self.replica, subject, options.learned)
+
+    def _copy(self, other: LayerRunner) -> None:
+        """Takes over what another runner has learned."""
+        self.replica.restore(other.replica.copy())
 
     def begin(self, sizes: Sequence[int]) -> Cuts:
         """Starts a pass; returns where this rank's rows lie."""

@@ -21,6 +21,7 @@ from .exercise import Pad
 from .failure import Failure
 from .passes import Options
 from .rows import LayerRunner, PartRunner
+from .updates import decide, products
 
 if TYPE_CHECKING:
     from .subject import Subject
@@ -66,6 +67,10 @@ def _measure_update(subject: Subject, meter: Meter) -> None:
     given = [np.empty(size, np.float32) for _ in range(8)]
     pad: Any = Pad(np.float32, 1)
     pad.empty = lambda count: given.pop()[:count]
+    if part.sums_over:
+        with meter:
+            pairs = part.measure(value, gradient, pad, *slots)
+        decide(part, pad, [products(pairs)])
     with meter:
         part.update(value, gradient, pad, *slots)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .subject import Subject
 
 _ADVICE = (
-    "state belongs in make.state, make.parameter or an optimizer's slots; "
+    "state belongs in make.state, make.parameter or an optimizer's slots and state(); "
     "what a part keeps in attributes is lost when a run is resumed"
 )
 
@@ -60,7 +60,7 @@ def _straight(subject: Subject, communicator: Any) -> dict[str, Array]:
 
 
 def _stretch(subject: Subject, folder: Path, load: bool, communicator: Any) -> dict[str, Array]:
-    job = Job(subject, communicator)
+    job = Job(subject, communicator, resumed=load)
     if load:
         job.load(folder)
     job.train(1)

@@ -9,7 +9,7 @@ import numpy as np
 
 from dtrain.contracts import ArrayRows, Layer
 from dtrain.data import Batches
-from dtrain.engine import Network, Replica
+from dtrain.engine import Network, Replica, learn
 from dtrain.trainer.checkpoint import BEST, Checkpoint, read, write
 from dtrain.trainer.evaluate import evaluate
 from dtrain.trainer.figures import Figures
@@ -34,14 +34,18 @@ SAMPLES, BATCH = 18, 13  # the second batch has 5 rows: three shards of it are e
 
 
 class Job:
-    """One rank of a run that trains the part under test, or trains with it. Float32 unless told otherwise."""
+    """One rank of a run that trains the part under test, or trains with it. Float32 unless told otherwise.
 
-    def __init__(self, subject: Subject, communicator: Communicator, dtype: Any = np.float32) -> None:
+    resumed: whether `load` follows, instead of what a run does before its first step.
+    """
+
+    def __init__(
+        self, subject: Subject, communicator: Communicator, dtype: Any = np.float32, resumed: bool = False
+    ) -> None:
         kind = subject.kind
         self.communicator, self.dtype = communicator, dtype
         part: Any = None if subject.is_layer else subject.make()
         self.replica = Replica(_network(subject, part, dtype), communicator, SHARDS, 0)
-        self.replica.initialize()
         self.figures = Figures(
             part if kind == "losses" else Pull(), {"metric": part} if kind == "metrics" else {}
         )
@@ -53,6 +57,9 @@ class Job:
         data = sample(subject, SAMPLES)
         rows = ArrayRows(data.x.astype(dtype), data.target)
         self.batches = Batches(rows, BATCH, SHARDS, self.replica.first, self.replica.last, dtype)
+        if not resumed:
+            self.replica.initialize()
+            learn(self.replica, self.batches, "start")
         self.done = 0
         self.seen: dict[str, Array] = {}
 
@@ -73,7 +80,11 @@ class Job:
         return {f"{name} in inference": np.array(figure) for name, figure in figures.items()}
 
     def left(self) -> dict[str, Array]:
-        """Returns all that training left: totals of steps, figures, parameters, states, slots. A collective."""
+        """Returns all that training left: totals of steps, figures, parameters, states, slots. A collective.
+
+        After it, layers that learn at the end have learned.
+        """
+        learn(self.replica, self.batches, "end")
         return self.seen | self.arrays() | self.figures_in_inference()
 
     def arrays(self) -> dict[str, Array]:
@@ -85,7 +96,8 @@ class Job:
         """Writes a checkpoint, as a run does. A collective."""
         arrays = self.arrays()
         if self.communicator.rank == 0:
-            write(folder / BEST, Checkpoint(arrays, {"step": self.done}))
+            optimizer = self.update.optimizer.state()
+            write(folder / BEST, Checkpoint(arrays, {"step": self.done, "optimizer": optimizer}))
         self.communicator.barrier()
 
     def load(self, folder: Path) -> None:
@@ -95,6 +107,7 @@ class Job:
         snapshot = snapshot_of(self.replica, checkpoint.arrays, path)
         load_slots(self.replica, self.update, checkpoint.arrays, path)
         self.replica.restore((snapshot.values, snapshot.states))
+        self.update.optimizer.load_state(checkpoint.cursor["optimizer"])
         self.done = checkpoint.cursor["step"]
 
 

@@ -22,6 +22,8 @@ class Figures:
 
     def __init__(self, loss: Loss, metrics: dict[str, Metric]) -> None:
         self.loss, self.metrics = loss, metrics
+        for metric in metrics.values():
+            metric.loss = loss
         self.widths: list[int] = []
         self._columns: dict[int, Array] = {}
 

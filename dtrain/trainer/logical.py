@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from .update import Update
 
 
+BEFORE_FIT = "before_fit/"
+"""What the names of arrays start with that a fit after the last step has changed, as they were before."""
+
+
 @dataclass
 class Snapshot:
     """A copy of all values (flat) and states of a network."""
@@ -37,6 +41,22 @@ def snapshot_arrays(replica: Replica, snapshot: Snapshot, prefix: str = "") -> d
     arrays = {f"{prefix}value/{p.name}": layout.view(snapshot.values, p) for p in network.parameters}
     states = zip(network.states, snapshot.states, strict=True)
     return arrays | {f"{prefix}state/{state.name}": value for state, value in states}
+
+
+def unfitted_arrays(replica: Replica, before: Snapshot) -> dict[str, Array]:
+    """Returns what has changed since a snapshot, as it was then: before_fit/<name as in `snapshot_arrays`>."""
+    now = snapshot_arrays(replica, take(replica))
+    return {
+        f"{BEFORE_FIT}{name}": array
+        for name, array in snapshot_arrays(replica, before).items()
+        if array.tobytes() != now[name].tobytes()
+    }
+
+
+def unfitted(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Returns a checkpoint's arrays as training left them, before the layers that learn at the end did."""
+    before = {name.removeprefix(BEFORE_FIT): a for name, a in arrays.items() if name.startswith(BEFORE_FIT)}
+    return {**arrays, **before}
 
 
 def snapshot_of(replica: Replica, arrays: Mapping[str, Array], where: Path, prefix: str = "") -> Snapshot:

@@ -18,9 +18,9 @@ COUNTERS = ("position", "step", "skipped", "train", "validation", "stop_reason",
 class Mark:
     """The moment after the update up to a position: before or after (`acted`) what follows it.
 
-    What follows an update: callbacks, the end of an epoch, a checkpoint. counters: in the order of COUNTERS. sums: what the epoch has added up. saving: the best loss, the step
-    saved last. schedules, callbacks: their states. states: running statistics. folder: where the run is
-    written; None: not yet.
+    What follows an update: callbacks, the end of an epoch, a checkpoint. counters: in the order of COUNTERS.
+    sums: what the epoch has added up. saving: the best loss, the step saved last. schedules, optimizer,
+    callbacks: their states. states: running statistics. folder: where the run is written; None: not yet.
     """
 
     acted: bool
@@ -28,6 +28,7 @@ class Mark:
     sums: dict[str, Any]
     saving: list[Any]
     schedules: list[dict[str, Any]]
+    optimizer: dict[str, Any]
     callbacks: list[dict[str, Any]]
     states: list[Array]
     folder: str | None
@@ -51,6 +52,7 @@ def take_mark(trainer: Trainer, before: Mark | None, acted: bool) -> Mark:
         trainer.so_far.state(),
         trainer.saving.state(),
         schedules,
+        trainer.job.optimizer.state(),
         callbacks,
         [state.value for state in trainer.replica.network.states],
         str(trainer.folder.path) if trainer.opened else None,
@@ -64,6 +66,7 @@ def go_back(trainer: Trainer, mark: Mark) -> None:
     trainer.so_far.load_state(mark.sums)
     trainer.saving.load_state(mark.saving)
     trainer.driver.load_state(mark.schedules)
+    trainer.job.optimizer.load_state(mark.optimizer)
     for callback, state in zip(trainer.job.callbacks, mark.callbacks, strict=True):
         callback.load_state(dict(state))
     for running, value in zip(trainer.replica.network.states, mark.states, strict=True):

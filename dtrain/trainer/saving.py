@@ -13,7 +13,16 @@ from dtrain.errors import CheckpointError, PluginError
 
 from . import checkpoint as files
 from .agreement import agree
-from .logical import Snapshot, load_slots, slot_arrays, snapshot_arrays, snapshot_of, take
+from .logical import (
+    Snapshot,
+    load_slots,
+    slot_arrays,
+    snapshot_arrays,
+    snapshot_of,
+    take,
+    unfitted,
+    unfitted_arrays,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,12 +33,16 @@ if TYPE_CHECKING:
 
 
 class Saving:
-    """The checkpoints of one trainer."""
+    """The checkpoints of one trainer.
+
+    before_fit: what training left, once layers have learned after the last step.
+    """
 
     def __init__(self, trainer: Trainer) -> None:
         self._trainer = trainer
         self._config = trainer.job.config.checkpoint
         self._limit = trainer.job.config.train.time_limit or inf
+        self.before_fit: Snapshot | None = None
         self._best: float | None = None
         self._started = self._last = monotonic()
         self._saved_step = -1
@@ -86,6 +99,8 @@ class Saving:
         trainer = self._trainer
         arrays = snapshot_arrays(trainer.replica, take(trainer.replica))
         arrays |= slot_arrays(trainer.replica, trainer.update)
+        if self.before_fit is not None:
+            arrays |= unfitted_arrays(trainer.replica, self.before_fit)
         callbacks = []
         for i, callback in enumerate(trainer.job.callbacks):
             state = dict(callback.state())
@@ -111,6 +126,10 @@ class Saving:
                 self._plain(*pair) for pair in zip(trainer.job.schedules, trainer.driver.state(), strict=True)
             ],
             "callbacks": callbacks,
+            "optimizer": {
+                "name": trainer.job.config.optimizer.name,
+                "state": self._plain(trainer.job.optimizer, trainer.job.optimizer.state()),
+            },
             "plugins": [entry.as_dict() for entry in trainer.job.registry.table()],
         }
         return files.Checkpoint(arrays, cursor)
@@ -156,7 +175,7 @@ class Saving:
     def _take_in(self, path: Path, checkpoint: files.Checkpoint) -> Snapshot:
         trainer, arrays, cursor = self._trainer, checkpoint.arrays, checkpoint.cursor
         _check_kept(cursor["kept"], self._kept(), path)
-        snapshot = snapshot_of(trainer.replica, arrays, path)
+        snapshot = snapshot_of(trainer.replica, unfitted(arrays), path)
         load_slots(trainer.replica, trainer.update, arrays, path)
         trainer.position, trainer.step, trainer.skipped = (cursor[k] for k in ("position", "step", "skipped"))
         trainer.so_far.load_state(cursor["so_far"])
@@ -164,6 +183,8 @@ class Saving:
         self._best, self._saved_step = cursor["best"], trainer.step
         trainer.stop_reason = cursor["ended"]
         trainer.driver.load_state(cursor["schedules"])
+        if cursor["optimizer"]["name"] == trainer.job.config.optimizer.name:  # another one starts afresh
+            trainer.job.optimizer.load_state(cursor["optimizer"]["state"])
         for i, (callback, state) in enumerate(zip(trainer.job.callbacks, cursor["callbacks"], strict=True)):
             callback.load_state(self._callback_state(i, state, arrays, path))
         return snapshot

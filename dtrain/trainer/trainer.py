@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dtrain.engine import fits_at, learn
 from dtrain.errors import RankLost
 from dtrain.registry import blame
 
@@ -17,8 +18,8 @@ from .epoch import EpochSums
 from .evaluate import evaluate
 from .figures import Figures
 from .logical import Snapshot, take
-from .moments import Moments
 from .mark import Mark, take_mark
+from .moments import Moments
 from .not_finite import epoch_not_finite, step_not_finite
 from .report import epoch_line, loss_line, summary, title
 from .result import Result
@@ -81,7 +82,7 @@ class Trainer:
         self._acted = True
         self._heard = NOTHING
         self._updated = False
-        self._restored = False
+        self._changed = False
         self._began = perf_counter()
         self._order: tuple[int, Array] | None = None
 
@@ -160,10 +161,9 @@ class Trainer:
     def restore(self, snapshot: object) -> None:
         """Brings back a copy that `snapshot` returned."""
         assert isinstance(snapshot, Snapshot)
-        if self.update.journal is not None:
-            self.update.journal.keep_all()
+        self.update.keep_all()
         self.replica.restore((snapshot.values, snapshot.states))
-        self._restored = True
+        self._changed = True
 
     # ------------------------------------------------------------------ the course
 
@@ -189,6 +189,7 @@ class Trainer:
             self.saving.load()
         else:
             self.replica.initialize()
+            learn(self.replica, self.batches, "start")
         self.moments.start(self.communicator)
         self.progress.start(self.step, self.steps, title(self))
         self.ranks = self.communicator.share(whoami(self.communicator.rank))
@@ -346,12 +347,15 @@ class Trainer:
     def _finish(self) -> Result:
         self._open()  # where no step was left to do
         ended = None if self.limited else self.stop_reason
-        if self.moments:
-            self.saving.save(ended)  # so that what was trained is safe when a callback fails now
+        fits = fits_at(self.replica.network, "end")
+        if self.moments or fits:
+            self.saving.save(ended)  # so that what was trained is safe when a callback or a fit fails now
         self.moments("end")
+        if fits:
+            self._fit()
         self.saving.save(ended)
         self.moments("after_checkpoint")
-        if self._restored or (self.validation is None and self.held_out):
+        if self._changed or (self.validation is None and self.held_out):
             self.validation = self._evaluate()
         written = summary(self)
         self.communicator.barrier()
@@ -361,3 +365,11 @@ class Trainer:
             self.progress.line(f"stopped: {self.stop_reason}")
         self.progress.end(self.train, self.validation, perf_counter() - self._began, self.folder.path)
         return Result(self.folder.path, written)
+
+    def _fit(self) -> None:
+        """Lets layers learn after the last step; a run that goes on from here goes on without it."""
+        self.saving.before_fit = self.snapshot()
+        self.update.keep_all()
+        self.communicator.barrier()
+        learn(self.replica, self.batches, "end")
+        self._changed = True

@@ -14,10 +14,12 @@ from dtrain.engine.replica import BLOCK
 from dtrain.engine.totals import Totals, square_sums
 from dtrain.parameter import ALIGN
 
+from .sums import Sums
+
 if TYPE_CHECKING:
     from dtrain.contracts import Optimizer, Regularizer
     from dtrain.engine import Replica
-    from dtrain.parameter import Parameter
+    from dtrain.parameter import FlatLayout, Parameter
     from dtrain.types import Array
 
 PIECE = 1 << 15
@@ -30,12 +32,13 @@ class Scratchpad:
     def __init__(self, dtype: Any) -> None:
         self.step = 0
         self.role = ""
+        self.sums: tuple[float, ...] = ()
         self._dtype = np.dtype(dtype)
         self._arrays: list[Array] = []
         self._next = 0
 
-    def begin(self, step: int, role: str) -> None:
-        self.step, self.role, self._next = step, role, 0
+    def begin(self, step: int, role: str, sums: tuple[float, ...] = ()) -> None:
+        self.step, self.role, self.sums, self._next = step, role, sums, 0
 
     def empty(self, count: int) -> Array:
         """Returns scratch of the parameters' dtype, shape (count,)."""
@@ -71,12 +74,15 @@ class Update:
             (self._values[piece], piece, [slot[piece] for slot in self.slots.values()], role)
             for piece, role in self._cut(own)
         ]
-        self.penalties = [
+        chosen = [
             (p.regularizer, [piece for span in _runs(p.parameters) for piece in _pieces(span, own)])
             for p in penalties
         ]
+        self.penalties = [pair for pair in chosen if not pair[0].decoupled]
+        self._decays = [pair for pair in chosen if pair[0].decoupled]
         self._pad = Scratchpad(replica.network.dtype)
         communicator = replica.communicator
+        self._sums = Sums(replica, optimizer, [p[1] for p in self._pieces]) if optimizer.sums_over else None
         blocks = Totals(layout.blocks, replica.exchange.ranges, communicator)
         self._add_blocks = blocks.add
         self._flag = np.zeros(1)
@@ -95,13 +101,8 @@ class Update:
 
     def _cut(self, own: slice) -> list[tuple[slice, str]]:
         """Returns the pieces of a rank's slice, relative to it, with their roles, in the order of updating."""
-        layout, by_role = self._replica.layout, self.optimizer.by_role
-        return [
-            (piece, role)
-            for role in (layout.regions if by_role else ("",))
-            for span in _runs([p for p in layout.parameters if p.role.startswith(role) and p.trainable])
-            for piece in _pieces(span, own)
-        ]
+        spans = _spans(self._replica.layout, self.optimizer)
+        return [(piece, role) for role, span in spans for piece in _pieces(span, own)]
 
     def _pieces_of(self, rank: int) -> list[slice]:
         own = self._replica.slice_of(rank)
@@ -140,14 +141,20 @@ class Update:
 
     def apply(self, gradient: Array, step: int) -> None:
         """Updates this rank's values and slots; then every rank's are visible to all. step: from 1."""
-        update, pad = self.optimizer.update, self._pad
-        if self.journal is None:
-            for value, piece, slots, role in self._pieces:
-                pad.begin(step, role)
-                update(value, gradient[piece], pad, *slots)
-        else:
+        if self._decays or self._sums is not None:
+            self.keep_all()
+            self._apply_in_turns(gradient, step)
+        elif self.journal is not None:
             self._apply_kept(self.journal, gradient, step)
+        else:
+            self._apply_plain(gradient, step)
         self._replica.exchange.publish()
+
+    def _apply_plain(self, gradient: Array, step: int) -> None:
+        update, pad = self.optimizer.update, self._pad
+        for value, piece, slots, role in self._pieces:
+            pad.begin(step, role)
+            update(value, gradient[piece], pad, *slots)
 
     def _apply_kept(self, journal: Journal, gradient: Array, step: int) -> None:
         """Updates piece by piece, each kept before: its numbers are in the cache then."""
@@ -157,6 +164,34 @@ class Update:
             journal.keep(count, slice(start + piece.start, start + piece.stop))
             self._pad.begin(step, role)
             self.optimizer.update(value, gradient[piece], self._pad, *slots)
+
+    def keep_all(self) -> None:
+        """Keeps this rank's values and slots for the journal, if there is one, before they are changed."""
+        if self.journal is not None:
+            self.journal.keep_all()
+
+    def _apply_in_turns(self, gradient: Array, step: int) -> None:
+        """Decays the values, measures where the optimizer asks for it, then updates."""
+        for regularizer, pieces in self._decays:
+            for piece in pieces:
+                regularizer.decay(self._values[piece], self.optimizer.lr)
+        if self._sums is not None and (count := self.optimizer.sums()):
+            self._apply_measured(self._sums, count, gradient, step)
+        else:
+            self._apply_plain(gradient, step)
+
+    def _apply_measured(self, sums: Sums, count: int, gradient: Array, step: int) -> None:
+        optimizer, pad = self.optimizer, self._pad
+        sums.begin(count)
+        for i, (value, piece, slots, role) in enumerate(self._pieces):
+            pad.begin(step, role)
+            sums.take(i, optimizer.measure(value, gradient[piece], pad, *slots))
+        found = sums.add()
+        if optimizer.sums_over == "all":
+            optimizer.decide(step, found[0])
+        for (value, piece, slots, role), of_piece in zip(self._pieces, sums.of_pieces(found), strict=True):
+            pad.begin(step, role, of_piece)
+            optimizer.update(value, gradient[piece], pad, *slots)
 
     def penalty(self) -> float:
         """Returns the sum of all penalties at the present values. A collective."""
@@ -170,6 +205,18 @@ class Update:
                     a, b = max(piece.start, block * BLOCK), min(piece.stop, (block + 1) * BLOCK)
                     blocks[block] += regularizer.penalty(self._values[a:b])
         return self._total(blocks)
+
+
+def _spans(layout: FlatLayout, optimizer: Optimizer) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Yields (role, (start, stop)) of what an optimizer may take at once."""
+    parameters = [p for p in layout.parameters if p.trainable]
+    if optimizer.sums_over:
+        for p in parameters:
+            yield p.role if optimizer.by_role else "", (p.offset, p.offset + p.size)
+        return
+    for role in layout.regions if optimizer.by_role else ("",):
+        for span in _runs([p for p in parameters if p.role.startswith(role)]):
+            yield role, span
 
 
 def _runs(parameters: Sequence[Parameter]) -> Iterator[tuple[int, int]]:

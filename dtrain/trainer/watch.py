@@ -1,4 +1,4 @@
-"""What `dtrain debug` looks at after every layer: shapes, and values that are not finite."""
+"""What `dtrain debug` looks at after every layer, and every fit: shapes, and values that are not finite."""
 
 from __future__ import annotations
 
@@ -13,8 +13,14 @@ if TYPE_CHECKING:
     from dtrain.types import Array, Shape
 
 
+_WHAT = {"forward": "its output y", "backward": "its gradient dx", "fit": "what it learned"}
+
+
 class Watch:
-    """Is shown every layer's y and dx. Raises TypeError or NonFiniteError for the first that is wrong."""
+    """Is shown every layer's y and dx, and what a fit learned.
+
+    Raises TypeError or NonFiniteError for the first that is wrong.
+    """
 
     def __init__(self, network: Network) -> None:
         shapes = [network.input_shape, *(node.shape for node in network.nodes)]
@@ -26,7 +32,14 @@ class Watch:
             self._expected[node.name, "backward"] = [shapes[i] for i in node.inputs]
 
     def __call__(self, layer: str, phase: str, result: Array) -> None:
-        what = "its output y" if phase == "forward" else "its gradient dx"
+        what = _WHAT[phase]
+        if phase != "fit":
+            self._check_shape(layer, phase, result, what)
+        if not np.isfinite(result).all():
+            at = tuple(int(i) for i in np.argwhere(~np.isfinite(result))[0])
+            raise NonFiniteError(f"layer {layer!r}, {phase}: {what} is not finite at {at}: {result[at]}")
+
+    def _check_shape(self, layer: str, phase: str, result: Array, what: str) -> None:
         if (layer, phase) == (self._first, "forward"):
             self._rows = len(result)
         expected = [(self._rows, *shape) for shape in self._expected[layer, phase]]
@@ -35,6 +48,3 @@ class Watch:
                 f"layer {layer!r}, {phase}: {what} must be of shape {' or '.join(map(str, expected))}, "
                 f"got {result.shape}"
             )
-        if not np.isfinite(result).all():
-            at = tuple(int(i) for i in np.argwhere(~np.isfinite(result))[0])
-            raise NonFiniteError(f"layer {layer!r}, {phase}: {what} is not finite at {at}: {result[at]}")

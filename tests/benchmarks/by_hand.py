@@ -337,7 +337,7 @@ def run(net: nets.Net, world: Any) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("net", nargs="?", choices=nets.NETS, default="small")
+    parser.add_argument("net", nargs="?", choices=nets.DENSE, default="small")
     parser.add_argument(
         "--check", action="store_true", help="compare with a slow float64 version instead of timing"
     )

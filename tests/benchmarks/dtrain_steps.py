@@ -21,6 +21,14 @@ from processes import HERE, environment, mpirun, together
 
 def config(net: nets.Net, data: Path, shards: int | str) -> str:
     """The run's config file."""
+    images = f'[[network]]\nname = "reshape"\nshape = [{net.side}, {net.side}, 1]\n'
+    convolutions = [
+        f'[[network]]\nname = "conv2d"\nfilters = {filters}\nkernel = 5\nbias = false\n\n'
+        '[[network]]\nname = "batch_norm"\n\n[[network]]\nname = "relu"\n\n[[network]]\nname = "max_pool2d"\n'
+        for filters in net.convolutions
+    ]
+    if convolutions:
+        convolutions = [images, *convolutions, '[[network]]\nname = "flatten"\n']
     layers = [
         f'[[network]]\nname = "dense"\nunits = {units}\nbias = false\n\n'
         '[[network]]\nname = "batch_norm"\n\n[[network]]\nname = "relu"\n'
@@ -28,6 +36,7 @@ def config(net: nets.Net, data: Path, shards: int | str) -> str:
     ]
     return "\n".join([
         f'[data]\nname = "npz"\npath = {json.dumps(str(data))}\nvalidation = 0\n',
+        *convolutions,
         *layers,
         f'[[network]]\nname = "dense"\nunits = {net.classes}\n',
         '[loss]\nname = "softmax_cross_entropy"\n',

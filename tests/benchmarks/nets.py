@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isqrt
 
 import numpy as np
 
@@ -14,7 +15,11 @@ EPSILON = 1e-5  # of batch norm
 
 @dataclass(frozen=True)
 class Net:
-    """dense (no bias) → batch norm → relu for each hidden layer; dense with bias, softmax cross entropy."""
+    """dense (no bias) → batch norm → relu for each hidden layer; dense with bias, softmax cross entropy.
+
+    In front of them, for each of `convolutions`: conv 5×5 (no bias, no padding) → batch norm → relu → max pool 2×2,
+    on square images of one channel.
+    """
 
     inputs: int
     hidden: tuple[int, ...]
@@ -22,16 +27,23 @@ class Net:
     rows: int  # per rank, of RANKS ranks
     batches: int  # global batches in the data set, so steps in an epoch
     epochs: int  # of one run
-    ddp_over_dtrain: float  # required: torch DDP on 2 ranks, as a multiple of dtrain's time
-    single_over_dtrain: float  # required: one torch process of 2 threads
+    ddp_over_dtrain: float | None  # required: torch DDP on 2 ranks, as a multiple of dtrain's time
+    single_over_dtrain: float | None  # required: one torch process of 2 threads
+    convolutions: tuple[int, ...] = ()  # filters of each
 
     @property
     def batch(self) -> int:
         """Rows of a global batch: the same for every system, on any number of ranks."""
         return self.rows * RANKS
 
+    @property
+    def side(self) -> int:
+        """Pixels of an image from left to right, and from top to bottom."""
+        return isqrt(self.inputs)
+
     def __str__(self) -> str:
-        return "-".join(map(str, (self.inputs, *self.hidden, self.classes)))
+        filters = (f"conv {f}" for f in self.convolutions)
+        return "-".join(map(str, (self.inputs, *filters, *self.hidden, self.classes)))
 
 
 NETS = {
@@ -41,7 +53,19 @@ NETS = {
     "huge": Net(
         784, (2048, 2048), 10, 256, batches=20, epochs=2, ddp_over_dtrain=1.2, single_over_dtrain=0.8
     ),
+    "lenet": Net(
+        784,
+        (),
+        10,
+        64,
+        batches=20,
+        epochs=3,
+        ddp_over_dtrain=None,
+        single_over_dtrain=None,
+        convolutions=(16, 32),
+    ),
 }
+DENSE = [name for name, net in NETS.items() if not net.convolutions]
 
 
 def data(net: Net, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

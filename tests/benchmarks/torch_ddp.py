@@ -24,7 +24,20 @@ from torch.nn.parallel import DistributedDataParallel
 
 
 def network(net: nets.Net) -> nn.Sequential:
-    widths, layers = (net.inputs, *net.hidden), []
+    layers, channels, side = [], 1, net.side
+    if net.convolutions:
+        layers.append(nn.Unflatten(1, (1, side, side)))
+    for filters in net.convolutions:
+        layers += [
+            nn.Conv2d(channels, filters, 5, bias=False),
+            nn.BatchNorm2d(filters),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2),
+        ]
+        channels, side = filters, (side - 4) // 2
+    if net.convolutions:
+        layers.append(nn.Flatten())
+    widths = (channels * side**2 if net.convolutions else net.inputs, *net.hidden)
     for n_in, units in pairwise(widths):
         layers += [nn.Linear(n_in, units, bias=False), nn.BatchNorm1d(units), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers, nn.Linear(widths[-1], net.classes))

@@ -87,13 +87,25 @@ def test_several_arrays_go_in_one_exchange_and_come_back_with_their_shapes_and_d
 
 @pytest.mark.parametrize("ranks", [1, 3, 5])
 @pytest.mark.parametrize("rows", [2, 61])
-@pytest.mark.parametrize(("shape", "axes"), [((4, 5, 2), (1, 2)), ((6, 2), (1,)), ((3, 4), (1, 2))])
-def test_a_sum_over_further_axes_leaves_the_others(shape, axes, rows, ranks):
-    x = data(rows, *shape)
+@pytest.mark.parametrize("dtype", [*FLOATS, "int64"])
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [((4, 5, 2), (1, 2)), ((6, 2), (1,)), ((3, 4), (1, 2)), ((4, 5, 2), (2,)), ((3, 2, 2, 3), (1,))],
+)
+def test_a_sum_over_further_axes_leaves_the_others(shape, axes, dtype, rows, ranks):
+    x = (10 * data(rows, *shape)).astype(dtype) if dtype == "int64" else data(rows, *shape, dtype=dtype)
     (one,) = in_context(1, rows, lambda context, mine: context.sum(x[mine], axes=axes))
-    np.testing.assert_allclose(one, x.astype(float).sum(axis=(0, *axes)), rtol=1e-4, atol=1e-4)
+    assert one.dtype == x.dtype
+    np.testing.assert_allclose(one, x.astype(complex).sum(axis=(0, *axes)), rtol=1e-4, atol=1e-4)
     for total in in_context(ranks, rows, lambda context, mine: context.sum(x[mine], axes=axes)):
         assert_same_bits(total, one)
+
+
+def test_a_sum_over_many_places_keeps_its_digits():
+    x = data(4, 128, 128, 3) + np.float32(3)
+    np.testing.assert_allclose(
+        alone(4).sum(x, axes=(1, 2)), x.sum(axis=(0, 1, 2), dtype=np.float64), rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize("ranks", [1, 3])
@@ -152,6 +164,17 @@ def test_shard_sums_are_those_of_each_local_shard(rows):
 
     for ranks in (1, 3, 5):
         np.testing.assert_allclose(np.concatenate(in_context(ranks, rows, body)), expected, atol=1e-13)
+
+
+@pytest.mark.parametrize("rows", [0, 3, 61])
+@pytest.mark.parametrize("ranks", [1, 3, 5])
+def test_the_shards_of_all_ranks_are_those_of_one(ranks, rows):
+    def body(context, mine):
+        assert all(0 <= shard.start <= shard.stop <= mine.stop - mine.start for shard in context.shards)
+        return [(mine.start + shard.start, mine.start + shard.stop) for shard in context.shards]
+
+    found = [shard for shards in in_context(ranks, rows, body) for shard in shards]
+    assert found == list(pairwise(shard_bounds(rows, 8)))
 
 
 # ---------------------------------------------------------------------- max
@@ -323,6 +346,15 @@ def test_a_product_with_a_transposed_matrix_is_the_same_on_any_ranks(rows):
     np.testing.assert_allclose(one, x @ w.T, rtol=1e-4, atol=1e-5)
     parts = in_context(3, rows, lambda context, mine: context.matmul(x[mine], w.T).copy())
     assert_same_bits(np.concatenate(parts), one)
+
+
+@pytest.mark.parametrize("shape", [(6,), (3, 6)], ids=str)
+@pytest.mark.parametrize("shards", [1, 8])
+def test_a_product_is_written_where_it_is_asked_for(shape, shards):
+    x, w = data(11, *shape), data(6, 4, seed=1)
+    context, out = alone(11, shards), np.full((11, *shape[:-1], 4), np.nan, np.float32)
+    assert context.matmul(x, w, out) is out
+    assert_same_bits(out, alone(11, shards).matmul(x, w))
 
 
 def test_a_gradient_outside_of_training_is_refused():

@@ -141,3 +141,35 @@ def test_numpys_integers_are_integers(inventory):
     shape = build_layer(inventory, Counts(), (3,), "layer")
     assert shape == (3, 4)
     assert [type(n) for n in shape] == [int, int]
+
+
+# ---------------------------------------------------------------------- all layers
+
+
+class Holds(Layer):
+    def __init__(self, *layers, fits=""):
+        self.layers, self.fits = layers, fits
+
+    def build(self, shape, make):
+        self.own = make.parameter("own", (2,), "zeros")
+        for i, layer in enumerate(self.layers):
+            make.layer(layer, shape, f"part_{i}")
+        return shape
+
+
+def test_every_layer_is_listed_once_outer_before_inner_ones_with_what_it_made(inventory):
+    twice = Holds()
+    inner = Holds(twice)
+    outer = Holds(inner, twice)
+    build_layer(inventory, outer, (3,), "outer")
+    build_layer(inventory, twice, (3,), "again")
+    names = {"outer": outer, "outer.part_0": inner, "outer.part_0.part_0": twice}
+    assert list(inventory.layers.items()) == list(names.items())
+    for name in names:
+        assert [p.name for p in inventory.made_by(name)] == [f"{name}.own"]
+
+
+def test_a_moment_to_learn_at_that_does_not_exist_is_refused(inventory):
+    with pytest.raises(TypeError) as caught:
+        build_layer(inventory, Holds(fits="begin"), (3,), "layer")
+    assert str(caught.value) == "fits of layer 'layer' must be 'start', 'end' or '', got 'begin'"

@@ -32,6 +32,12 @@ RUNS = {
             {"name": "dense", "units": 3},
         ],
     },
+    "sums, and a switch in the middle": {
+        "optimizer": {"name": "swats", "lr": 0.02, "beta_2": 0.9, "tolerance": 0.01},
+        "schedule": [{"name": "cosine"}],
+        "regularizer": [{"name": "weight_decay", "weight": 0.1}],
+    },
+    "sums of each matrix": {"optimizer": {"name": "lamb", "lr": 0.05}},
     "steps": {"train": {"steps": 10, "batch_size": 16, "metrics": ["accuracy"]}},
 }
 
@@ -77,6 +83,26 @@ def test_early_stopping_did_stop(config, on_ranks, elsewhere):
     (result,) = on_ranks(1, config(RUNS["early stopping"]), elsewhere / "out")
     assert result.summary["stopped"] == "validation loss has not improved for 1 epoch"
     assert result.summary["epochs"] < 8
+
+
+def test_swats_did_switch(config, on_ranks, elsewhere):
+    """Another: what a checkpoint keeps of it differs before and after."""
+    tables = config({**RUNS["sums, and a switch in the middle"], "checkpoint": {"steps": 1, "keep": 100}})
+    on_ranks(1, tables, elsewhere / "out")
+    folder = elsewhere / "out" / "checkpoints"
+    kept = [checkpoint.read(folder / checkpoint.name_of(step)).cursor["optimizer"] for step in range(1, 13)]
+    assert {part["name"] for part in kept} == {"swats"}
+    before = [part["state"]["rate"] is None for part in kept]
+    assert before == [True] * 4 + [False] * 8
+
+
+def test_another_optimizer_with_the_same_slots_starts_afresh(write, dtrain, elsewhere):
+    """What one optimizer kept beside its slots is nothing to another."""
+    assert dtrain("train", write({"train.steps": 6}), "--out", "out").code == 0
+    more = ["--set", "train.steps=8", "--set", "optimizer={name='nadam', lr=0.05}"]
+    assert dtrain("train", "--resume", "--out", "out", *more).code == 0
+    kept = checkpoint.read(elsewhere / "out" / "checkpoints" / checkpoint.name_of(8)).cursor["optimizer"]
+    assert kept == {"name": "nadam", "state": {}}
 
 
 def test_a_run_that_has_ended_keeps_its_summary(config, write, dtrain, elsewhere):

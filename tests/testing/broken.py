@@ -124,7 +124,7 @@ class MeanOfEachShard(Layer):
 
     def centred(self, x, context):
         y = x.copy()
-        for rows in context.layout.slices:
+        for rows in context.shards:
             y[rows] -= x[rows].sum(axis=0) / max(len(x[rows]), 1)
         return y
 
@@ -157,6 +157,94 @@ class BareProduct(BareProductAsTotal):
             return dy @ self.w.value.T
 
         return x @ self.w.value, backward
+
+
+# ---------------------------------------------------------------------- layers: what they learn in a fit
+
+
+class Learned(Layer):
+    """y = x − μ, μ the mean over the training set: right."""
+
+    fits = "start"
+
+    def build(self, shape, make):
+        self.mean = make.state("mean", shape)
+        return shape
+
+    def fit(self, batches, context):
+        total, count = np.zeros(self.mean.value.shape), 0
+        for x in batches:
+            total = total + self.total(x.astype(np.float64), context)
+            count += context.rows
+        self.mean.value = total / count
+
+    def total(self, x, context):
+        return context.sum(x)
+
+    def forward(self, x, context):
+        mean = self.mean.value.astype(x.dtype)
+        return np.subtract(x, mean, out=context.empty(x.shape, x.dtype)), lambda dy: dy
+
+
+class LearnedAtTheEnd(Learned):
+    """Right, too."""
+
+    fits = "end"
+
+
+@broken("layers", "split", "same_bits", "state")
+class LearnsFromItsOwnRows(Learned):
+    """Every rank learns something else."""
+
+    def total(self, x, context):
+        return x.sum(axis=0)
+
+
+@broken("layers", "same_bits")
+class LearnsFromItsOwnRowsFirst(Learned):
+    """Adds this rank's rows up, and hands one total to context.sum: right but for rounding."""
+
+    def total(self, x, context):
+        one = np.zeros_like(x)
+        if len(x):
+            one[0] = x.sum(axis=0)
+        return context.sum(one)
+
+
+@broken("layers", "state")
+class LearnsIntoAnAttribute(Learned):
+    """A run that is resumed does not fit again, and knows nothing of it."""
+
+    learned = 0.0
+
+    def fit(self, batches, context):
+        super().fit(batches, context)
+        self.learned, self.mean.value = self.mean.value, np.zeros_like(self.mean.value)
+
+    def forward(self, x, context):
+        return x - np.asarray(self.learned, x.dtype), lambda dy: dy
+
+
+@broken("layers", "finite")
+class LearnsADivisorOfZero(Learned):
+    """What is constant in the training set has no standard deviation."""
+
+    def build(self, shape, make):
+        self.std = make.state("std", shape, 1.0)
+        return super().build(shape, make)
+
+    def fit(self, batches, context):
+        for x in batches:
+            self.std.value = np.sqrt(context.moments(x)[2])
+
+    def forward(self, x, context):
+        return x / self.std.value.astype(x.dtype), lambda dy: dy / self.std.value.astype(dy.dtype)
+
+
+@broken("layers", "repeatable")
+class LearnsFromAGeneratorOfItsOwn(Learned):
+    def fit(self, batches, context):
+        self.mean.value = default_rng(0).random(self.mean.value.shape)
 
 
 # ---------------------------------------------------------------------- layers: gradients
@@ -335,6 +423,13 @@ class HiddenState(Layer):
 class DrawsInInference(Double):
     def forward(self, x, context):
         context.uniform(x.shape)
+        return super().forward(x, context)
+
+
+@broken("layers", "inference")
+class DrawsForTheBatchInInference(Double):
+    def forward(self, x, context):
+        context.stream("mask")
         return super().forward(x, context)
 
 
@@ -554,6 +649,49 @@ class NormOfTheSlice(Optimizer):
         value -= self.lr * gradient / (1 + np.linalg.norm(gradient))
 
 
+class Asks(Optimizer):
+    """w ← w − lr·g/(1 + ‖g‖): right, and what the broken ones are made from."""
+
+    sums_over = "parameter"
+    lr = 0.1
+
+    def sums(self):
+        return 1
+
+    def measure(self, value, gradient, context, *slots):
+        return ((gradient, gradient),)
+
+    def update(self, value, gradient, context, *slots):
+        gradient *= self.lr / (1 + context.sums[0] ** 0.5)
+        value -= gradient
+
+
+@broken("optimizers", "split", "same_bits")
+class MeasuresTheSlice(Asks):
+    """The sum of what it divides by its slice's own norm."""
+
+    def measure(self, value, gradient, context, *slots):
+        gradient /= 1 + np.linalg.norm(gradient)
+        return ((gradient, gradient),)
+
+
+@broken("optimizers", "state")
+class KeepsNoState(Asks):
+    """What it decided is lost when the run is resumed."""
+
+    sums_over = "all"
+
+    def __init__(self) -> None:
+        self.largest = 0.0
+
+    def decide(self, step, sums):
+        self.largest = max(self.largest, sums[0])
+
+    def update(self, value, gradient, context, *slots):
+        gradient *= self.lr / (1 + self.largest**0.5)
+        value -= gradient
+
+
 @broken("optimizers", "state")
 class HiddenCounter(Optimizer):
     """Its rate falls with the updates that it has counted itself."""
@@ -623,6 +761,27 @@ class SumOfSquares(Regularizer):
 
     def gradient(self, value, out):
         out += 2 * value
+
+
+class Shrinks(SumOfSquares):
+    """Towards zero, beside the optimizer's step: right."""
+
+    decoupled = True
+
+    def penalty(self, value):
+        return 0.0
+
+    def gradient(self, value, out):
+        pass
+
+    def decay(self, value, lr):
+        value *= 1 - lr
+
+
+@broken("regularizers", "split", "same_bits")
+class ShrinksToTheNorm(Shrinks):
+    def decay(self, value, lr):
+        value /= 1 + lr * np.linalg.norm(value)
 
 
 @broken("regularizers", "gradient_of_penalty")
@@ -701,6 +860,34 @@ class GlobalState(Initializer):
     def __call__(self, shape, fans, random):
         np.random.rand()
         return random.uniform(shape)
+
+
+class Unit(Initializer):
+    """Scales until the mean square of the output is one: right."""
+
+    calibrations = 2
+
+    def __call__(self, shape, fans, random):
+        return random.normal(shape)
+
+    def calibrate(self, y, context):
+        mean = self.total(y.astype(np.float64) ** 2, context) / max(context.rows, 1)
+        return 1.0 if mean == 0 else float(mean**-0.5)
+
+    def total(self, squares, context):
+        return context.sum(squares.mean(axis=1))
+
+
+@broken("initializers", "same_bits")
+class CalibratesByItsOwnRows(Unit):
+    def total(self, squares, context):
+        return squares.mean(axis=1).sum()
+
+
+@broken("initializers", "finite")
+class CalibratesByAnInverseOfZero(Unit):
+    def calibrate(self, y, context):
+        return float(np.divide(1, context.sum(y * y).mean() / max(context.rows, 1)) ** 0.5)
 
 
 # ---------------------------------------------------------------------- schedules
@@ -925,9 +1112,14 @@ RIGHT = [
     ("losses", LogLoss),
     ("activations", Double),
     ("layers", Shift),
+    ("layers", Learned),
+    ("layers", LearnedAtTheEnd),
+    ("initializers", Unit),
     ("losses", Square),
     ("metrics", Hits),
+    ("optimizers", Asks),
     ("regularizers", SumOfSquares),
+    ("regularizers", Shrinks),
     ("datasets", Line),
     ("transforms", Noise),
 ]

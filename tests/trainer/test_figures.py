@@ -87,6 +87,13 @@ def test_rows_of_a_changing_number_do_not_disturb_each_other():
     assert_same_bits(kept[2], kept[0])
 
 
+def test_a_metric_knows_the_loss_of_its_run():
+    loss, metric = Mse(), First()
+    assert (metric.loss.threshold, metric.loss.predict(Y) is Y) == (0.5, True)
+    Figures(loss, {"first": metric})
+    assert metric.loss is loss
+
+
 class Fails(Loss, Metric):
     def forward(self, y, target, context):
         raise ZeroDivisionError("boom")

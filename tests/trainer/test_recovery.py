@@ -95,7 +95,9 @@ def test_a_rank_killed_in_any_collective_changes_nothing(run, undisturbed, tmp_p
         through = (NOBODY, EVERYBODY, (1,), (0, 2))[number % 4]
         out = tmp_path / f"run-{number}"
         summary = run(out, {victim: (number, through)})
-        assert same(summary, undisturbed), f"rank {victim} killed in collective {number}, {through} came through"
+        assert same(summary, undisturbed), (
+            f"rank {victim} killed in collective {number}, {through} came through"
+        )
         assert summary["ranks"] == RANKS - 1
 
 

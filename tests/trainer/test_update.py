@@ -13,8 +13,10 @@ from dtrain.trainer.update import PIECE, Penalty, Scratchpad
 from dtrain_plugins.layers.dense import Dense
 from dtrain_plugins.losses.mse import Mse
 from dtrain_plugins.optimizers.adam import Adam
+from dtrain_plugins.optimizers.adamw import Adamw
 from dtrain_plugins.optimizers.sgd import Sgd
 from dtrain_plugins.regularizers.l2 import L2
+from dtrain_plugins.regularizers.weight_decay import WeightDecay
 from tests.support import MEMORY, Job, Scale, assert_same_bits, named, network
 
 RANDOM = np.random.default_rng(0)
@@ -176,6 +178,62 @@ def test_penalties_of_chosen_layers_beyond_one_piece_have_the_same_bits_on_any_r
 
 def test_there_is_no_penalty_without_regularizers():
     assert run_ranks(2, lambda c: job_of(c).update.penalty()) == [0.0, 0.0]
+
+
+# ---------------------------------------------------------------------- decoupled decay
+
+
+def decays(role="weight", weight=0.5):
+    return lambda net: [Penalty(WeightDecay(weight), [p for p in net.parameters if p.role == role])]
+
+
+def values_after(ranks, optimizer, share_memory=True, **options):
+    body = stepped(3, dtype="float32", optimizer=optimizer, **options)
+    first, *others = [after for _, after in run_ranks(ranks, body, share_memory)]
+    for other in others:
+        for name, value in first.items():
+            assert_same_bits(other[name], value)
+    return first
+
+
+@MEMORY
+@pytest.mark.parametrize("ranks", [1, 2, 3, 5])
+def test_adam_beside_decoupled_decay_is_adamw(ranks, share_memory):
+    expected = values_after(1, Adamw(0.1, 0.5))
+    beside = values_after(ranks, Adam(0.1), share_memory, penalties=decays())
+    plain = values_after(1, Adam(0.1))
+    for name, value in expected.items():
+        assert_same_bits(beside[name], value)
+        assert not np.array_equal(value, plain[name])
+
+
+@pytest.mark.parametrize("role", ["weight", "bias"])
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_decoupled_decay_takes_the_parameters_that_are_chosen_times_the_rate(ranks, role):
+    def body(communicator):
+        job = job_of(communicator, optimizer=Sgd(0.1), penalties=decays(role))
+        if job.replica.writes_values():
+            job.replica.exchange.values += 1
+        communicator.barrier()
+        before = {p.name: p.value.copy() for p in job.replica.network.parameters}
+        communicator.barrier()
+        job.update.apply(np.zeros(job.replica.own.stop - job.replica.own.start), 1)
+        for p in job.replica.network.parameters:
+            np.testing.assert_allclose(p.value, before[p.name] * (0.95 if p.role == role else 1), rtol=1e-15)
+        assert job.update.penalties == []
+        assert job.update.penalty() == 0.0
+        communicator.barrier()
+
+    run_ranks(ranks, body)
+
+
+def test_decoupled_decay_is_not_what_a_penalty_does_to_an_adaptive_optimizer():
+    """The negative control: half the weight as l2, which is the same for sgd, is another thing for adam."""
+    penalized = lambda net: [Penalty(L2(0.25), [p for p in net.parameters if p.role == "weight"])]  # noqa: E731
+    same = [values_after(1, Sgd(0.1), penalties=p)["layer_1.weight"] for p in (decays(), penalized)]
+    np.testing.assert_allclose(*same, rtol=1e-4, atol=1e-6)
+    other = [values_after(1, Adam(0.1), penalties=p)["layer_1.weight"] for p in (decays(), penalized)]
+    assert np.abs(other[0] - other[1]).max() > 1e-2
 
 
 # ---------------------------------------------------------------------- parameters that stay

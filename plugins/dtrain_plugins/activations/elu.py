@@ -4,6 +4,7 @@ import numpy as np
 
 from dtrain import Array
 
+from ..ranges import positive
 from .elementwise import Curve, Elementwise, either
 
 
@@ -20,8 +21,7 @@ class Elu(Elementwise):
     scale = 1.0
 
     def __init__(self, alpha: float = 1.0) -> None:
-        if alpha <= 0:
-            raise ValueError(f"alpha must be positive, got {alpha}")
+        positive(alpha=alpha)
         self.alpha = alpha
 
     def curve(self, x: Array) -> Curve:

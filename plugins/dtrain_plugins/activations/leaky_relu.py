@@ -4,6 +4,7 @@ import numpy as np
 
 from dtrain import Array
 
+from ..ranges import share
 from .elementwise import Curve, Elementwise
 
 
@@ -18,8 +19,7 @@ class LeakyRelu(Elementwise):
     examples = [{}, {"slope": 0.3}]
 
     def __init__(self, slope: float = 0.01) -> None:
-        if not 0 <= slope <= 1:
-            raise ValueError(f"slope must be in [0, 1], got {slope}")
+        share(slope=slope)
         self.slope = slope
 
     def curve(self, x: Array) -> Curve:

@@ -10,8 +10,8 @@ from .elementwise import Curve, Elementwise, decay, either, logistic
 class Softplus(Elementwise):
     """y = log(1 + eˣ), computed as max(x, 0) + log(1 + e^(−|x|)), which cannot overflow; dx = dy·σ(x).
 
-    x: (rows, …) → y: the same shape, > 0 until it is too small a number. It is also the limit of a sum of
-    sigmoids, each shifted by one more.
+    x: (rows, …) → y: the same shape, > 0 until it is too small a number (PyTorch takes y = x above 20). It is
+    also the limit of a sum of sigmoids, each shifted by one more.
 
     Dugas, Bengio, Bélisle, Nadeau & Garcia, "Incorporating second-order functional knowledge for better option
     pricing", 2001.

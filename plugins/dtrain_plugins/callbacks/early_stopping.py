@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 from dtrain import Callback, ConfigError, Run
 
+from ..ranges import at_least_one, not_negative
+
 
 class EarlyStopping(Callback):
     """Stops when a held-out figure has not improved for `patience` epochs, and brings back the best weights.
@@ -31,10 +33,8 @@ class EarlyStopping(Callback):
         minimum_change: float = 0.0,
         restore_best: bool = True,
     ) -> None:
-        if patience < 1:
-            raise ValueError(f"patience must be at least 1, got {patience}")
-        if minimum_change < 0:
-            raise ValueError(f"minimum_change must be at least 0, got {minimum_change}")
+        at_least_one(patience=patience)
+        not_negative(minimum_change=minimum_change)
         self.patience, self.metric, self.minimum_change = patience, metric, minimum_change
         self.restore_best = restore_best
         self.sign = 1 if (mode == "min" or (mode == "auto" and metric == "loss")) else -1

@@ -10,6 +10,7 @@ from .he_normal import HeNormal
 from .he_uniform import HeUniform
 from .lecun_normal import LecunNormal
 from .lecun_uniform import LecunUniform
+from .lsuv import Lsuv
 from .normal import Normal
 from .ones import Ones
 from .orthogonal import Orthogonal
@@ -29,6 +30,7 @@ def dtrain_initializers() -> dict[str, type[Initializer]]:
         "he_uniform": HeUniform,
         "lecun_normal": LecunNormal,
         "lecun_uniform": LecunUniform,
+        "lsuv": Lsuv,
         "normal": Normal,
         "ones": Ones,
         "orthogonal": Orthogonal,

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from dtrain import Array, Initializer, Shape, Stream
 
+from ..ranges import not_negative
+
 
 class Normal(Initializer):
     """N(mean, std²), not truncated, for any fans. mean: any number. std: ≥ 0; otherwise a ValueError."""
@@ -9,8 +11,7 @@ class Normal(Initializer):
     examples = [{}, {"mean": 1.0, "std": 0.5}]
 
     def __init__(self, mean: float = 0.0, std: float = 0.05) -> None:
-        if std < 0:
-            raise ValueError(f"std must be at least 0, got {std}")
+        not_negative(std=std)
         self.mean, self.std = mean, std
 
     def __call__(self, shape: Shape, fans: tuple[int, int], random: Stream) -> Array:

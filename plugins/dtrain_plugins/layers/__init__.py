@@ -10,6 +10,7 @@ from .conv1d import Conv1d
 from .conv2d import Conv2d
 from .conv2d_transpose import Conv2dTranspose
 from .dense import Dense
+from .drop_connect import DropConnect
 from .dropout import Dropout
 from .flatten import Flatten
 from .gaussian_noise import GaussianNoise
@@ -25,7 +26,11 @@ from .prelu import Prelu
 from .reshape import Reshape
 from .residual import Residual
 from .rms_norm import RmsNorm
+from .scalar_norm import ScalarNorm
+from .standardize import Standardize
 from .upsample2d import Upsample2d
+from .whiten import Whiten
+from .whiten_batch import WhitenBatch
 
 
 @hookimpl(trylast=True)
@@ -39,6 +44,7 @@ def dtrain_layers() -> dict[str, type[Layer]]:
         "conv2d": Conv2d,
         "conv2d_transpose": Conv2dTranspose,
         "dense": Dense,
+        "drop_connect": DropConnect,
         "dropout": Dropout,
         "flatten": Flatten,
         "gaussian_noise": GaussianNoise,
@@ -54,5 +60,9 @@ def dtrain_layers() -> dict[str, type[Layer]]:
         "reshape": Reshape,
         "residual": Residual,
         "rms_norm": RmsNorm,
+        "scalar_norm": ScalarNorm,
+        "standardize": Standardize,
         "upsample2d": Upsample2d,
+        "whiten": Whiten,
+        "whiten_batch": WhitenBatch,
     }

@@ -4,6 +4,8 @@ import numpy as np
 
 from dtrain import Array, Backward, Context, Layer
 
+from ..ranges import not_negative
+
 
 class ActivityRegularizer(Layer):
     """A penalty on activations, l1·Σ|x| + l2·Σx² for each row: y = x, dx = dy + l1·sign(x) + 2·l2·x.
@@ -19,9 +21,7 @@ class ActivityRegularizer(Layer):
     """
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
-        for name, weight in (("l1", l1), ("l2", l2)):
-            if weight < 0:
-                raise ValueError(f"{name} must be at least 0, got {weight}")
+        not_negative(l1=l1, l2=l2)
         self.l1, self.l2 = l1, l2
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Literal
 
 import numpy as np
 
-from dtrain import Array, Backward, Context, Layer, Maker, Shape, State
+from dtrain import Array, Backward, Context, Layer, Maker, Shape
+
+from ..ranges import above_zero, positive
+from .population import population
+from .running import Cumulative, Exponential, Running, Windowed
 
 _ONE = np.array(1.0)
 
@@ -14,34 +19,73 @@ class BatchNorm(Layer):
 
     x: (rows, d) or channels-last (rows, …, d) → y: the same shape. In training μ and σ² (biased) are those of
     all rows of the global batch, and of all places where there are any; in inference they are the running
-    statistics, new = (1 − momentum)·old + momentum·batch, whose variance is unbiased (n − 1).
+    statistics, whose variance is unbiased (n − 1; of one row it is 0).
 
-    momentum: weight of the new batch in the running statistics, (0, 1]; of one row the variance is 0.
+    statistics: which running statistics. "exponential": new = (1 − momentum)·old + momentum·batch.
+    "cumulative": the average over all training batches so far, or over the last `window` of them, weighed by
+    their counts. "exact": exponential while training goes on, for the validation between epochs; after the last
+    step, the mean and the variance of this layer's input over the whole training set, in one pass with the
+    layers in front in inference ("precise BN"). All of them are in the checkpoint.
+    momentum: weight of the new batch, (0, 1]. window: batches, ≥ 1, for "cumulative" only; None: all.
     epsilon: ε > 0. scale, offset: whether γ (d,) (1 at the start, role "scale") and β (d,) (0, role "bias")
-    are learned; without, they are 1 and 0. Raises ValueError for momentum or epsilon out of range, and for
-    samples without a dimension.
+    are learned; without, they are 1 and 0.
+    group: None, or the number of consecutive shards, ≥ 1, whose rows are normalized by statistics of their own;
+    1 gives those of each shard ("ghost" statistics), and the last group may have fewer. Groups are the same on
+    any number of ranks, but follow `shards`: with 8 of them and group = 2 a batch of 256 has 4 groups of 64
+    rows; with shards = "ranks" they change with the number of ranks. The running statistics take in the groups'
+    means and unbiased variances, weighed by their counts; "exact" ones are those of the whole set in any case.
+
+    With `accumulate`, the statistics are a micro-batch's. Raises ValueError for options out of range, a window
+    without "cumulative", and samples without a dimension. One exchange forward (counts, sums, squares), one
+    backward (Σdy, Σdy·x̂); in groups, as many numbers for each group.
 
     Ioffe & Szegedy, "Batch normalization: accelerating deep network training by reducing internal covariate
-    shift", 2015; ε inside the root. One exchange forward (counts, sums, squares), one backward (Σdy, Σdy·x̂).
-    With `accumulate`, the statistics are a micro-batch's.
+    shift", 2015; ε inside the root. Groups: Hoffer, Hubara & Soudry, "Train longer, generalize better", 2017.
+    Exact: Wu & Johnson, "Rethinking 'Batch' in BatchNorm", 2021; there each layer averages over batches that
+    the layers in front normalize by their own statistics.
     """
 
-    examples = [{}, {"scale": False, "offset": False}, {"input": (3, 2, 4)}]
+    examples = [
+        {},
+        {"scale": False, "offset": False},
+        {"input": (3, 2, 4)},
+        {"statistics": "cumulative"},
+        {"statistics": "cumulative", "window": 2},
+        {"statistics": "exact"},
+        {"group": 2},
+    ]
+    expected_failed_checks = {
+        "split[group=2]": "statistics of groups of shards follow the shards: that is what the option asks for"
+    }
     absorbs_bias = True
 
     def __init__(
-        self, momentum: float = 0.1, epsilon: float = 1e-5, scale: bool = True, offset: bool = True
+        self,
+        momentum: float = 0.1,
+        epsilon: float = 1e-5,
+        scale: bool = True,
+        offset: bool = True,
+        statistics: Literal["exponential", "cumulative", "exact"] = "exponential",
+        window: int | None = None,
+        group: int | None = None,
     ) -> None:
-        if not 0 < momentum <= 1:
-            raise ValueError(f"momentum must be in (0, 1], got {momentum}")
-        if epsilon <= 0:
-            raise ValueError(f"epsilon must be positive, got {epsilon}")
-        self.momentum, self.epsilon = momentum, epsilon
-        self.has_scale, self.has_offset = scale, offset
+        above_zero(momentum=momentum)
+        positive(epsilon=epsilon)
+        if window is not None and statistics != "cumulative":
+            raise ValueError(
+                f'window is for statistics = "cumulative", got window {window} with "{statistics}"'
+            )
+        if window is not None and window < 1:
+            raise ValueError(f"window must be at least 1 batch, got {window}")
+        if group is not None and group < 1:
+            raise ValueError(f"group must be at least 1 shard, got {group}")
+        self.momentum, self.epsilon, self.window, self.group = momentum, epsilon, window, group
+        self.has_scale, self.has_offset, self.statistics = scale, offset, statistics
+        if statistics == "exact":
+            self.fits = "end"
         # NumPy takes arrays without a dimension faster than Python's numbers.
-        self._epsilon, self._momentum = np.array(epsilon), np.array(momentum)
-        self._keep = np.array(1 - momentum)
-        self._weights: dict[tuple[int, str], tuple[Array, Array]] = {}
+        self._epsilon = np.array(epsilon)
+        self._minus: dict[tuple[int, str], Array] = {}
 
     def build(self, shape: Shape, make: Maker) -> Shape:
         if not shape:
@@ -52,20 +96,35 @@ class BatchNorm(Layer):
             self.gamma = make.parameter("gamma", (d,), "ones", role="scale")
         if self.has_offset:
             self.beta = make.parameter("beta", (d,), "zeros", role="bias")
-        self.mean = make.state("mean", (d,), 0.0)
-        self.variance = make.state("variance", (d,), 1.0)
+        self.running = self._running(make, (d,))
         return shape
 
+    def _running(self, make: Maker, shape: Shape) -> Running:
+        if self.statistics != "cumulative":
+            return Exponential(make, shape, self.momentum)
+        return Cumulative(make, shape) if self.window is None else Windowed(make, shape, self.window)
+
+    def fit(self, batches: Iterable[Array], context: Context) -> None:
+        count, mean, variance = population(batches, context, self.axes)
+        if count:
+            self.running.mean.value, self.running.variance.value = mean, variance
+
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
-        shape, dtype = x.shape, x.dtype
-        if context.training:
+        shape, dtype, training = x.shape, x.dtype, context.training
+        of: Array | None = None
+        if not training:
+            mean, variance = self.running.mean.value, self.running.variance.value
+        elif self.group is None:
             count, mean, variance = context.moments(x, self.axes)
-            fresh, minus = self._weights_of(count, dtype)
+            known = self._minus.get((count, dtype.char))
+            if known is None:
+                known = self._minus[count, dtype.char] = np.array(-1 / max(count, 1), dtype)
+            minus = known
             if count:
-                self._observe(self.mean, mean, self._momentum, context)
-                self._observe(self.variance, variance, fresh, context)
+                self.running.observe(count, mean, variance, context)
         else:
-            count, mean, variance = 0, self.mean.value, self.variance.value
+            of = context.groups(self.group)
+            minus, mean, variance = self._of_groups(x, self.group, context)
         root = np.add(variance, self._epsilon)
         inverse = np.divide(_ONE, np.sqrt(root, root), root).astype(dtype)
         centre = mean.astype(dtype)
@@ -73,44 +132,54 @@ class BatchNorm(Layer):
         scale = np.multiply(inverse, self.gamma.value) if self.has_scale else inverse
         offset = np.multiply(rest, scale)
         np.subtract(self.beta.value if self.has_offset else 0, offset, offset)
+        factor = scale
+        if of is not None:
+            centre, factor, offset = (_to_rows(c, of, shape, context) for c in (centre, scale, offset))
         xc = np.subtract(x, centre, context.empty(shape, dtype))
-        y = np.multiply(xc, scale, context.empty(shape, dtype))
+        y = np.multiply(xc, factor, context.empty(shape, dtype))
         np.add(y, offset, y)
 
         def backward(dy: Array) -> Array:
-            dx: Array = np.multiply(dy, scale, context.empty(shape, dtype))
-            if not count and not context.training:  # inference: μ and σ² are constants
+            dx: Array = np.multiply(dy, factor, context.empty(shape, dtype))
+            if not training:  # μ and σ² are constants
                 return dx
             product = np.multiply(dy, xc, context.empty(shape, dtype))
-            sum_dy, sum_dy_xc = context.sum(dy, product, axes=self.axes)
+            if of is None:
+                sum_dy, sum_dy_xc = context.sum(dy, product, axes=self.axes)
+            else:
+                sum_dy, sum_dy_xc = context.sum(dy, product, axes=self.axes, group=self.group)
             sum_dy_x_hat = np.multiply(rest, sum_dy)  # x̂ = (xc − rest)·inverse
             np.subtract(sum_dy_xc, sum_dy_x_hat, sum_dy_x_hat)
             np.multiply(sum_dy_x_hat, inverse, sum_dy_x_hat)
             if self.has_scale:
-                context.gradient_total(self.gamma, sum_dy_x_hat)
+                context.gradient_total(self.gamma, sum_dy_x_hat if of is None else sum_dy_x_hat.sum(axis=0))
             if self.has_offset:
-                context.gradient_total(self.beta, sum_dy)
+                context.gradient_total(self.beta, sum_dy if of is None else sum_dy.sum(axis=0))
             # dx = scale·(dy − Σdy/n − x̂·Σ(dy·x̂)/n) = scale·dy + slope·xc + constant
             by_count = np.multiply(scale, minus)
             slope = np.multiply(sum_dy_x_hat, inverse)
             np.multiply(slope, by_count, slope)
             constant = np.multiply(by_count, sum_dy, by_count)
             np.subtract(constant, np.multiply(slope, rest), constant)
+            if of is not None:
+                slope, constant = (_to_rows(c, of, shape, context) for c in (slope, constant))
             np.add(dx, np.multiply(xc, slope, product), dx)
             np.add(dx, constant, dx)
             return dx
 
         return y, backward
 
-    def _weights_of(self, count: int, dtype: np.dtype[Any]) -> tuple[Array, Array]:
-        """Returns the weight of a batch's variance in the running one, unbiased, and −1/count."""
-        weights = self._weights.get((count, dtype.char))
-        if weights is None:
-            fresh = np.array(self.momentum * count / max(count - 1, 1))
-            weights = self._weights[count, dtype.char] = fresh, np.array(-1 / max(count, 1), dtype)
-        return weights
+    def _of_groups(self, x: Array, group: int, context: Context) -> tuple[Array, Array, Array]:
+        """Returns −1/count, mean and variance of each group, and takes them in."""
+        counts, mean, variance = context.moments(x, self.axes, group)
+        if counts.any():
+            self.running.observe_groups(counts, mean, variance, context)
+        return (-1 / np.maximum(counts, 1)).astype(x.dtype)[:, None], mean, variance
 
-    def _observe(self, state: State, value: Array, weight: Array, context: Context) -> None:
-        """Moves a running statistic towards that of this batch."""
-        new = np.multiply(state.value, self._keep)
-        context.update(state, np.add(new, np.multiply(value.real, weight), new))
+
+def _to_rows(of_groups: Array, of: Array, shape: Shape, context: Context) -> Array:
+    """Returns each row's own group's numbers: (groups, d) → (rows, 1, …, d)."""
+    d = shape[-1]
+    rows = context.empty((shape[0], d), of_groups.dtype)
+    of_groups.take(of, axis=0, out=rows, mode="clip")  # "raise" would copy
+    return rows.reshape(shape[0], *[1] * (len(shape) - 2), d)

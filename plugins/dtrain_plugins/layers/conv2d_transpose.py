@@ -7,6 +7,7 @@ import numpy as np
 
 from dtrain import Activation, Array, Backward, Context, Initializer, Layer, Maker, Shape
 
+from ..ranges import at_least_one
 from .convolution import column_sums
 from .windows import Windows, check_grid, sizes
 
@@ -45,8 +46,7 @@ class Conv2dTranspose(Layer):
         bias: bool = True,
         activation: Activation | None = None,
     ) -> None:
-        if filters < 1:
-            raise ValueError(f"filters must be at least 1, got {filters}")
+        at_least_one(filters=filters)
         self.filters, self.padding = filters, padding
         self.kernel, self.stride = sizes(kernel, 2, "kernel"), sizes(stride, 2, "stride")
         self.dilation = sizes(dilation, 2, "dilation")
@@ -74,7 +74,7 @@ class Conv2dTranspose(Layer):
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         w = self.weight.value.reshape(-1, self.channels)
-        y = self.windows.scatter(context.matmul(x, w.T), context)
+        y = self.windows.scatter(x, w, context)
         if self.has_bias:
             y += self.bias.value
         activate: Backward | None = None

@@ -84,10 +84,11 @@ class Convolution(Layer):
                 context.gradient(self.bias, lambda rows, out: column_sums(dz[rows], out, context))
             if not self.needs_dx:
                 return None
-            columns = [
-                context.matmul(part, w[:, f].T) for part, f in zip(parts, self.filters_of, strict=True)
+            dx = [
+                self.windows.scatter(part, w[:, f], context)
+                for part, f in zip(parts, self.filters_of, strict=True)
             ]
-            return self._joined([self.windows.scatter(c, context) for c in columns], context)
+            return self._joined(dx, context)
 
         return y, backward
 

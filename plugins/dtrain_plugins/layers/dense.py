@@ -4,6 +4,8 @@ import numpy as np
 
 from dtrain import Activation, Array, Backward, Context, Initializer, Layer, Maker, Shape
 
+from ..ranges import at_least_one
+
 
 class Dense(Layer):
     """A fully connected layer: y = f(x·W + b).
@@ -26,8 +28,7 @@ class Dense(Layer):
         bias: bool = True,
         activation: Activation | None = None,
     ) -> None:
-        if units < 1:
-            raise ValueError(f"units must be at least 1, got {units}")
+        at_least_one(units=units)
         self.units, self.initializer, self.activation = units, initializer, activation
         self.has_bias = bias
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from dtrain import Array, Backward, Context, Layer
 
+from ..ranges import not_negative
+
 
 class GaussianNoise(Layer):
     """Adds normal noise in training: y = x + std·n, n of N(0, 1); the identity in inference. dx = dy.
@@ -17,8 +19,7 @@ class GaussianNoise(Layer):
     examples = [{}, {"std": 1.5, "input": (2, 3)}]
 
     def __init__(self, std: float = 0.1) -> None:
-        if std < 0:
-            raise ValueError(f"std must be at least 0, got {std}")
+        not_negative(std=std)
         self.std = std
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:

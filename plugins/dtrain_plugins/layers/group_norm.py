@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dtrain import Maker, Shape
 
+from ..ranges import at_least_one
 from .sample_norm import SampleNorm
 
 
@@ -27,8 +28,7 @@ class GroupNorm(SampleNorm):
 
     def __init__(self, groups: int, epsilon: float = 1e-5, scale: bool = True, offset: bool = True) -> None:
         super().__init__(epsilon, scale, offset)
-        if groups < 1:
-            raise ValueError(f"groups must be at least 1, got {groups}")
+        at_least_one(groups=groups)
         self.groups = groups
 
     def build(self, shape: Shape, make: Maker) -> Shape:

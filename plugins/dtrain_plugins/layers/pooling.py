@@ -54,8 +54,11 @@ class MaxPool(Pool):
                 hit &= free
                 free ^= hit
                 np.copyto(part, hit)
-                part *= dy  # adding only where there is a hit takes ten times as long
-                dx[place] += part
+                if windows.apart:
+                    np.multiply(part, dy, out=dx[place])
+                else:
+                    part *= dy  # adding only where there is a hit takes ten times as long
+                    dx[place] += part
             return windows.crop(dx, context)
 
         return y, backward

@@ -9,6 +9,8 @@ import numpy as np
 
 from dtrain import Array, Backward, Context, Layer, Maker, Shape
 
+from ..ranges import positive
+
 
 class SampleNorm(Layer):
     """y = γ·x̂ + β, x̂ = (x − μ)/√(σ² + ε), μ and σ² over a part of each sample, alike in training and inference.
@@ -22,8 +24,7 @@ class SampleNorm(Layer):
     groups = 1
 
     def __init__(self, epsilon: float = 1e-5, scale: bool = True, offset: bool = True) -> None:
-        if epsilon <= 0:
-            raise ValueError(f"epsilon must be positive, got {epsilon}")
+        positive(epsilon=epsilon)
         self.epsilon, self.has_scale, self.has_offset = epsilon, scale, offset
 
     def build(self, shape: Shape, make: Maker) -> Shape:
@@ -37,13 +38,11 @@ class SampleNorm(Layer):
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         shape, dtype = (len(x), *self.block), x.dtype
-        xc = x.reshape(shape)
-        if self.centred:
-            xc = np.subtract(xc, self._mean(xc), context.empty(shape, dtype))
-            xc -= self._mean(xc)  # what rounding left: it matters where μ ≫ σ
-        hat = np.multiply(xc, xc, context.empty(shape, dtype))
-        inverse = 1 / np.sqrt(self._mean(hat) + self.epsilon)
-        np.multiply(xc, inverse, hat)
+        hat = context.empty(shape, dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            inverse = self._normalize(x.reshape(shape), self.epsilon, hat, context)
+        if not (inverse.real > 0).all():  # squares, or a sum, beyond the dtype's range
+            self._normalize_huge(x.reshape(shape), inverse, hat, context)
         x_hat = y = hat.reshape(x.shape)
         if self.has_scale:
             y = np.multiply(y, self.gamma.value, context.empty(x.shape, dtype))
@@ -69,6 +68,27 @@ class SampleNorm(Layer):
             return dx.reshape(x.shape)
 
         return y, backward
+
+    def _normalize(self, x: Array, epsilon: Array | float, hat: Array, context: Context) -> Array:
+        """Writes x̂ to `hat`, and returns 1/√(σ² + ε)."""
+        if self.centred:
+            x = np.subtract(x, self._mean(x), context.empty(x.shape, x.dtype))
+            x -= self._mean(x)  # what rounding left: it matters where μ ≫ σ
+        np.multiply(x, x, hat)
+        inverse: Array = 1 / np.sqrt(self._mean(hat) + epsilon)
+        np.multiply(x, inverse, hat)
+        return inverse
+
+    def _normalize_huge(self, x: Array, inverse: Array, hat: Array, context: Context) -> None:
+        """Does the same where `inverse` is no use, with numbers made smaller by a power of two."""
+        limits = np.finfo(x.dtype)
+        rows = ~(inverse.real > 0).all(axis=(1, 2, 3))
+        small = np.where(inverse[rows].real > 0, 1.0, 2.0 ** -(limits.maxexp * 5 // 8)).astype(x.real.dtype)
+        epsilon = np.maximum(self.epsilon * small * small, limits.tiny)
+        out = np.empty_like(x[rows])
+        with np.errstate(all="ignore"):  # numbers that came as NaN or infinite stay so
+            inverse[rows] = self._normalize(x[rows] * small, epsilon, out, context) * small
+        hat[rows] = out
 
     def _mean(self, block: Array) -> Array:
         if self.over_places and block.shape[1] > 1:  # both at once would take three times as long

@@ -55,6 +55,8 @@ class Windows:
         else:
             self.count = tuple((n - r) // s + 1 for n, r, s in zip(grid, reach, stride, strict=True))
         self.trivial = prod(kernel) == prod(stride) == 1
+        self.apart = all(s >= r for s, r in zip(stride, reach, strict=True))
+        """Whether no place is in two windows."""
         self.inside = (slice(None), *(slice(b, b + n) for b, n in zip(self.before, grid, strict=True)))
         """Where the grid lies in a padded array."""
         self.places = [self._place(offset) for offset in product(*map(range, kernel))]
@@ -110,13 +112,18 @@ class Windows:
         np.copyto(out.reshape(seen.shape), seen)
         return out
 
-    def scatter(self, patches: Array, context: Context) -> Array:
-        """Adds up what each window gives to its places: the transpose of `patches`."""
+    def scatter(self, y: Array, w: Array, context: Context) -> Array:
+        """Adds y·wᵀ up where the windows overlap: the transpose of x ↦ patches(x)·w.
+
+        y: (rows, *count, F), w: (kernel·C, F) → (rows, *grid, C). One element of the kernel at a time: what all
+        windows give to it is still in the cache when it is added.
+        """
         if self.trivial:
-            return patches
-        channels = patches.shape[-1] // prod(self.kernel)
-        parts = patches.reshape(len(patches), *self.count, prod(self.kernel), channels)
-        padded = self.zeros(len(patches), channels, patches.dtype, context)
-        for i, place in enumerate(self.places):
-            padded[place] += parts[..., i, :]
+            return context.matmul(y, w.T)
+        elements = w.reshape(len(self.places), -1, w.shape[1])
+        rows, channels, dtype = len(y), elements.shape[1], np.result_type(y, w)
+        padded = self.zeros(rows, channels, dtype, context)
+        part = context.empty((rows, *self.count, channels), dtype)
+        for element, place in zip(elements, self.places, strict=True):
+            padded[place] += context.matmul(y, element.T, part)
         return self.crop(padded, context)

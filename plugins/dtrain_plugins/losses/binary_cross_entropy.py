@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from math import inf
+
 import numpy as np
 
 from dtrain import Array, Shape
@@ -17,33 +19,58 @@ class BinaryCrossEntropy(Pointwise):
 
     from_logits: whether y holds logits: fused, so that none overflows, and precise for any; give it no
     `sigmoid` layer then. Of probabilities, p and 1 − p count as the dtype's ε (1.2e-7, 2.2e-16) where they
-    are below it: values are finite, at most 16 or 36.
+    are below it, exactly 0 among them: values are finite, at most 16 or 36. label_smoothing: ε in [0, 1): t
+    becomes (1 − ε)·t + ε/2, also for held-out samples. positive_weight: w > 0, a factor of −t·log p: above 1, a
+    rare class 1 is missed less often; no row counts for more in the mean.
 
-    Raises ValueError for targets that are missing, of another shape or outside [0, 1].
+    Raises ValueError for options out of range, and for targets that are missing, of another shape or outside
+    [0, 1].
 
-    Good, "Rational decisions", 1952.
+    Good, "Rational decisions", 1952; label_smoothing: Szegedy, Vanhoucke, Ioffe, Shlens & Wojna, "Rethinking the
+    Inception architecture for computer vision", 2016.
     """
 
     name = "binary_cross_entropy"
     examples = [
         {"input": (1,), "target": "classes"},
         {"from_logits": True, "input": (1,), "target": "classes"},
+        {
+            "label_smoothing": 0.1,
+            "positive_weight": 3.0,
+            "input": (4,),
+            "target": "unit",
+            "range": (0.01, 0.99),
+        },
+        {"from_logits": True, "positive_weight": 3.0, "input": (2, 2), "target": "unit"},
     ]
 
-    def __init__(self, from_logits: bool = False) -> None:
-        self.from_logits = from_logits
+    def __init__(
+        self, from_logits: bool = False, label_smoothing: float = 0.0, positive_weight: float = 1.0
+    ) -> None:
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"label_smoothing must be in [0, 1), got {label_smoothing}")
+        if not 0 < positive_weight < inf:
+            raise ValueError(f"positive_weight must be positive, got {positive_weight}")
+        self.from_logits, self.label_smoothing = from_logits, label_smoothing
+        self.positive_weight = positive_weight
+        self.threshold = 0.0 if from_logits else 0.5
 
     def check(self, target: Array | None, shape: Shape) -> None:
         check_range(self.name, check_numbers(self.name, target, shape), "targets from 0 to 1", 0, 1)
 
     def points(self, y: Array, target: Array) -> Points:
-        if self.from_logits:
-            positive, t = y.real > 0, _decay(y)
-            each = np.where(positive, y, 0) - y * target + np.log1p(t)
-            return each, lambda: np.where(positive, 1, t) / (1 + t) - target
-        p, q = floored(y), floored(1 - y)
-        other = 1 - target
-        return -target * np.log(p) - other * np.log(q), lambda: other / q - target / p
+        smoothing = self.label_smoothing
+        if smoothing:
+            target = (1 - smoothing) * target + smoothing / 2
+        own, other = self.positive_weight * target, 1 - target
+        if not self.from_logits:
+            p, q = floored(y), floored(1 - y)
+            return -own * np.log(p) - other * np.log(q), lambda: other / q - own / p
+        positive, t = y.real > 0, _decay(y)
+        more = np.log1p(t)  # −log p = more − min(z, 0), −log(1 − p) = more + max(z, 0)
+        with np.errstate(over="ignore"):  # beyond the dtype's range a value is infinite
+            each = own * (more - np.where(positive, 0, y)) + other * (more + np.where(positive, y, 0))
+        return each, lambda: (other * np.where(positive, 1, t) - own * np.where(positive, t, 1)) / (1 + t)
 
     def predict(self, y: Array) -> Array:
         if not self.from_logits:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from math import prod
 
+import numpy as np
+
 from dtrain import Array, Shape
 
 
@@ -33,6 +35,28 @@ def check_signs(name: str, target: Array) -> None:
     if (target == -1).any() and (target == 0).any():
         raise ValueError(
             f"{name} takes targets -1 and 1, or 0 and 1, got -1, 0 and 1 together; mend the data"
+        )
+
+
+def is_soft(target: Array) -> bool:
+    """Tells whether targets are distributions over classes: real numbers, not whole ones."""
+    return target.dtype.kind in "fc"
+
+
+def check_distributions(name: str, target: Array, shape: Shape) -> None:
+    """Refuses targets that are no distribution over the classes for each place of outputs (…, K)."""
+    if not shape or target.shape[1:] != shape:
+        raise ValueError(
+            f"{name} takes classes, whole numbers, or distributions over them, of the network's shape {shape}, "
+            f"got targets of {target.dtype} and shape {target.shape[1:]}"
+        )
+    check_range(name, target, "distributions, of probabilities at least 0", 0)
+    totals = target.sum(axis=-1).reshape(-1)
+    off = ~(np.abs(totals - 1) <= 1e-3)
+    if off.any():
+        raise ValueError(
+            f"{name} takes distributions, which add up to 1 to within 0.001, but a target adds up to "
+            f"{totals[off.argmax()]:.6g}; mend the data"
         )
 
 

@@ -4,31 +4,50 @@ from math import prod
 
 import numpy as np
 
-from dtrain import Array, Shape
+from dtrain import Array
 
-from .checks import check_classes
-from .pointwise import Points, Rowwise, floored
+from .checks import is_soft
+from .class_loss import ClassLoss, Surprise
+from .pointwise import Points, floored
 
 
-class CrossEntropy(Rowwise):
-    """Cross entropy of probabilities: −log y_k, k the class. Behind a `softmax` layer.
+class CrossEntropy(ClassLoss):
+    """Cross entropy of probabilities: −log y_k, k the class, or −Σ_j q_j·log y_j. Behind a `softmax` layer.
 
-    y: (rows, …, K), probabilities. target: (rows, …), classes k = 0 … K−1, of any whole type. values: (rows,);
-    where a row has several places, the sum over them, so that a long row counts more. dy = −onehot(k)/y_k, of
-    y's shape. A y_k below the dtype's ε (1.2e-7, 2.2e-16) counts as ε: values are finite, at most 16 or 36 a
+    y: (rows, …, K), probabilities. target: (rows, …), classes k = 0 … K−1, of any whole type; or real numbers
+    (rows, …, K), a distribution q of each place, at least 0, with the sum 1. values: (rows,); where a row has
+    several places, the sum over them, so that a long row counts more. dy = −q/y, of y's shape; q = onehot(k) for
+    classes. A y_j below the dtype's ε (1.2e-7, 2.2e-16) counts as ε: values are finite, at most 16 or 36 a
     place. On logits, `softmax_cross_entropy` is precise for any.
 
-    Raises ValueError for targets that are missing, no whole numbers, of another shape or outside 0 … K−1.
+    label_smoothing: ε in [0, 1): q becomes (1 − ε)·q + ε/K, also for held-out samples. class_weights: w ≥ 0, one
+    a class, not all 0: values are −Σ_j w_j·q_j·log y_j, and the loss of a batch is their sum over the sum of the
+    rows' weights: w_k of a class k (the mean over the places of a row); 1 for a distribution.
 
-    Shannon, "A mathematical theory of communication", 1948.
+    Raises ValueError for options out of range, and for targets that are missing, of another shape, outside
+    0 … K−1, or no distribution.
+
+    Shannon, "A mathematical theory of communication", 1948; label_smoothing: Szegedy, Vanhoucke, Ioffe, Shlens &
+    Wojna, "Rethinking the Inception architecture for computer vision", 2016. Weights as in PyTorch's
+    `CrossEntropyLoss` with reduction = "mean".
     """
 
-    examples = [{"input": (5,), "target": "classes"}]
-
-    def check(self, target: Array | None, shape: Shape) -> None:
-        check_classes("cross_entropy", target, shape)
+    name = "cross_entropy"
+    examples = [
+        {"input": (5,), "target": "classes"},
+        {"input": (2, 3), "target": "distribution", "range": (0.05, 1.0)},
+        {
+            "label_smoothing": 0.1,
+            "class_weights": [1.0, 0.5, 2.0],
+            "input": (4, 3),
+            "target": "classes",
+            "range": (0.05, 1.0),
+        },
+    ]
 
     def some(self, y: Array, target: Array) -> Points:
+        if not self.plain or is_soft(target):
+            return super().some(y, target)
         index = target[..., None].astype(np.int64)
         chosen = floored(np.take_along_axis(y, index, axis=-1))
         values = np.einsum("ij->i", -np.log(chosen).reshape(len(y), prod(target.shape[1:])))
@@ -39,3 +58,7 @@ class CrossEntropy(Rowwise):
             return dy
 
         return values, backward
+
+    def surprise(self, y: Array) -> Surprise:
+        p = floored(y)
+        return -np.log(p), lambda q: -q / p

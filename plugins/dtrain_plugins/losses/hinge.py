@@ -18,7 +18,7 @@ class Hinge(Pointwise):
 
     multi_class: y: (rows, …, K), one score a class; target: (rows, …), classes k = 0 … K−1, of any whole type.
     A place's loss is max(0, 1 + max_{j≠k} y_j − y_k), a row's the sum over its places; dy is 1 at the first
-    greatest rival and −1 at k where that is above 0.
+    greatest rival and −1 at k where that is above 0. (PyTorch adds up over all rivals, and divides by K.)
 
     Raises ValueError for targets that are missing, of another shape or other numbers, and with `multi_class`
     for fewer than two outputs.
@@ -28,6 +28,7 @@ class Hinge(Pointwise):
     """
 
     name = "hinge"
+    threshold = 0.0
     examples = [
         {"input": (1,), "target": "classes"},
         {"multi_class": True, "input": (5,), "target": "classes"},

@@ -4,6 +4,7 @@ import numpy as np
 
 from dtrain import Array
 
+from ..ranges import positive
 from .pointwise import Points, Pointwise
 
 
@@ -24,8 +25,7 @@ class Huber(Pointwise):
     examples = [{"input": (3,), "target": "real"}, {"delta": 0.5, "input": (3,), "target": "real"}]
 
     def __init__(self, delta: float = 1.0) -> None:
-        if delta <= 0:
-            raise ValueError(f"delta must be positive, got {delta}")
+        positive(delta=delta)
         self.delta = delta
 
     def points(self, y: Array, target: Array) -> Points:

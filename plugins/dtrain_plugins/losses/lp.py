@@ -57,4 +57,5 @@ class Lp(Rowwise):
             relative = size / np.where(norm.real > 0, norm, 1)[:, None]
             return (sign * relative ** (self.p - 1)).reshape(y.shape)
 
-        return norm * top[:, 0], backward
+        with np.errstate(over="ignore"):  # beyond the dtype's range the norm is infinite
+            return norm * top[:, 0], backward

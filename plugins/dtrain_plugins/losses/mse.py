@@ -7,6 +7,8 @@ import numpy as np
 
 from dtrain import Array, Context, Loss, Shape
 
+from .checks import check_numbers
+
 
 class Mse(Loss):
     """Mean squared error: a row's loss is the mean of (y − target)² over its outputs; no factor ½.
@@ -22,10 +24,7 @@ class Mse(Loss):
     examples = [{"input": (3,), "target": "real"}]
 
     def check(self, target: Array | None, shape: Shape) -> None:
-        if target is None:
-            raise ValueError("mse needs a target for every sample; the data has none")
-        if target.shape[1:] != shape and not (target.ndim == 1 and prod(shape) == 1):
-            raise ValueError(f"the network gives {shape} a sample, but a target has shape {target.shape[1:]}")
+        check_numbers("mse", target, shape)
 
     def forward(self, y: Array, target: Array, context: Context) -> tuple[Array, Callable[[], Array]]:
         outputs = prod(y.shape[1:])

@@ -23,6 +23,7 @@ class Perceptron(Pointwise):
     """
 
     name = "perceptron"
+    threshold = 0.0
     mean = False
     examples = [{"input": (1,), "target": "classes"}]
 

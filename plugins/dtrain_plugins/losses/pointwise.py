@@ -21,13 +21,19 @@ _PIECE = 1 << 14
 
 
 class Rowwise(Loss):
-    """A loss of each row on its own; a subclass writes `some`, for a few rows."""
+    """A loss of each row on its own; a subclass writes `some`, for a few rows, and `weights` where they differ."""
 
     def some(self, y: Array, target: Array) -> Points:
         """Returns the values of these rows, and what computes their dy; arrays of y's dtype."""
         raise NotImplementedError(f"{type(self).__name__} has no some")
 
-    def forward(self, y: Array, target: Array, context: Context) -> tuple[Array, Callable[[], Array]]:
+    def weights(self, y: Array, target: Array) -> Array | None:
+        """Returns what each row counts for, (rows,), of y's dtype; None: all count 1."""
+        return None
+
+    def forward(
+        self, y: Array, target: Array, context: Context
+    ) -> tuple[Array | tuple[Array, Array], Callable[[], Array]]:
         values, slopes = np.empty(len(y), y.dtype), []
         step = max(1, _PIECE // max(1, prod(y.shape[1:])))
         pieces = [slice(start, start + step) for start in range(0, len(y), step)]
@@ -41,7 +47,8 @@ class Rowwise(Loss):
                 dy[rows] = slope()
             return dy
 
-        return values, backward
+        weights = self.weights(y, target)
+        return values if weights is None else (values, weights), backward
 
 
 class Pointwise(Rowwise):

@@ -4,54 +4,52 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dtrain import Array, Context, Loss, Shape
+from dtrain import Array, Context, Shape
+
+from .checks import is_soft
+from .class_loss import ClassLoss, Surprise
 
 
-class SoftmaxCrossEntropy(Loss):
-    """Cross entropy of the softmax of logits: −log softmax(y)_k, fused, so that no logit overflows.
+class SoftmaxCrossEntropy(ClassLoss):
+    """Cross entropy of the softmax of logits, p: −log p_k, k the class, or −Σ_j q_j·log p_j. Fused: stable for any.
 
-    y: (rows, …, K), logits. target: (rows, …), classes k = 0 … K−1, of any whole type. values: (rows,); where
-    a row has several places, the sum over them, so that a long row counts more. dy = softmax(y) − onehot(k),
-    of y's shape. `predict` gives probabilities, (rows, …, K).
+    y: (rows, …, K), logits. target: (rows, …), classes k = 0 … K−1, of any whole type; or real numbers
+    (rows, …, K), a distribution q of each place, at least 0, with the sum 1. values: (rows,); where a row has
+    several places, the sum over them, so that a long row counts more. dy = p − q, of y's shape; q = onehot(k) for
+    classes. `predict` gives probabilities, (rows, …, K).
 
-    Raises ValueError for targets that are missing, no whole numbers, of another shape or outside 0 … K−1.
+    label_smoothing: ε in [0, 1): q becomes (1 − ε)·q + ε/K, also for held-out samples. class_weights: w ≥ 0, one
+    a class, not all 0: values are −Σ_j w_j·q_j·log p_j, and the loss of a batch is their sum over the sum of the
+    rows' weights: w_k of a class k (the mean over the places of a row); 1 for a distribution.
 
-    Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990.
+    Raises ValueError for options out of range, and for targets that are missing, of another shape, outside
+    0 … K−1, or no distribution.
+
+    Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990; label_smoothing:
+    Szegedy, Vanhoucke, Ioffe, Shlens & Wojna, "Rethinking the Inception architecture for computer vision", 2016.
+    Weights as in PyTorch's `CrossEntropyLoss` with reduction = "mean".
     """
 
-    examples = [{"input": (5,), "target": "classes"}]
+    name = "softmax_cross_entropy"
+    examples = [
+        {"input": (5,), "target": "classes"},
+        {"input": (2, 3), "target": "distribution"},
+        {"label_smoothing": 0.1, "input": (5,), "target": "classes"},
+        {"class_weights": [1.0, 0.5, 2.0], "input": (4, 3), "target": "classes"},
+    ]
 
-    def __init__(self) -> None:
+    def __init__(self, label_smoothing: float = 0.0, class_weights: list[float] | None = None) -> None:
+        super().__init__(label_smoothing, class_weights)
         self._constants: dict[tuple[Shape, str], tuple[Array, Array, Array]] = {}
 
-    def check(self, target: Array | None, shape: Shape) -> None:
-        if target is None:
-            raise ValueError("softmax_cross_entropy needs a class for every sample; the data has no targets")
-        if target.dtype.kind not in "iu":
-            raise ValueError(
-                f"softmax_cross_entropy takes classes, whole numbers, got targets of {target.dtype}"
-            )
-        if not shape:
-            raise ValueError(
-                "softmax_cross_entropy takes one output a class, got a network that gives () a sample"
-            )
-        if target.shape[1:] != shape[:-1]:
-            raise ValueError(
-                f"the network gives {shape} a sample, which takes targets of shape {shape[:-1]}, "
-                f"got {target.shape[1:]}"
-            )
-        if target.size and not (target.min() >= 0 and target.max() < shape[-1]):
-            bad = target.min() if target.min() < 0 else target.max()
-            raise ValueError(
-                f"the network has {shape[-1]} outputs, for classes 0 to {shape[-1] - 1}, "
-                f"but a target is {bad}; mend the data, or give the last layer more units"
-            )
-
-    def forward(self, y: Array, target: Array, context: Context) -> tuple[Array, Callable[[], Array]]:
+    def forward(
+        self, y: Array, target: Array, context: Context
+    ) -> tuple[Array | tuple[Array, Array], Callable[[], Array]]:
+        if not self.plain or is_soft(target):
+            return super().forward(y, target, context)
         logits = y.reshape(target.size, y.shape[-1])
         start, ones, one = self._constants_of(logits)
-        top = logits.take(logits.real.argmax(1) + start)
-        shifted = np.subtract(logits, top[:, None], context.empty(logits.shape, y.dtype))
+        shifted = _shifted(logits, logits.take(logits.real.argmax(1) + start)[:, None], context)
         at = target.reshape(-1).astype(np.intp, copy=False) + start
         chosen = shifted.take(at)
         p = np.exp(shifted, shifted)
@@ -67,6 +65,21 @@ class SoftmaxCrossEntropy(Loss):
 
         return values, backward
 
+    def surprise(self, y: Array) -> Surprise:
+        shifted = _shifted(y, np.take_along_axis(y, y.real.argmax(axis=-1)[..., None], axis=-1))
+        p = np.exp(shifted)
+        total = np.einsum("...k->...", p)[..., None]
+        # 0·∞ would be no number
+        each = np.log(total) - np.maximum(shifted, np.finfo(y.dtype).min)
+
+        def slope(q: Array) -> Array:
+            dy: Array = p / total
+            dy *= np.einsum("...k->...", q)[..., None]
+            dy -= q
+            return dy
+
+        return each, slope
+
     def _constants_of(self, logits: Array) -> tuple[Array, Array, Array]:
         """Returns where each row starts in the flat logits, a one a class, and one, of the logits' dtype."""
         key = logits.shape, logits.dtype.char
@@ -78,6 +91,13 @@ class SoftmaxCrossEntropy(Loss):
         return found
 
     def predict(self, y: Array) -> Array:
-        p: Array = np.exp(y - y.max(axis=-1, keepdims=True))
+        p = _shifted(y, y.max(axis=-1, keepdims=True))
+        np.exp(p, p)
         p /= p.sum(axis=-1, keepdims=True)
         return p
+
+
+def _shifted(y: Array, top: Array, context: Context | None = None) -> Array:
+    """Returns y − top, −∞ where that is below the dtype's range: e^(−∞) = 0 is right."""
+    with np.errstate(over="ignore"):
+        return np.subtract(y, top, None if context is None else context.empty(y.shape, y.dtype))

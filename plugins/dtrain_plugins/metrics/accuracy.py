@@ -1,19 +1,36 @@
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from dtrain import Array, Context, Metric
+
+from .targets import classes_of
 
 
 class Accuracy(Metric):
     """The share of samples whose greatest output is at their class.
 
-    y: (rows, …, K). target: (rows, …), classes 0 … K−1. values: (rows,), 1 or 0; where a sample has several
-    places, the mean over them. Of equal outputs the first counts. With a single output (K = 1) the class is 1
-    where y > 0, the threshold of a logit, and 0 elsewhere.
+    y: (rows, …, K). target: (rows, …), classes 0 … K−1; or real numbers (rows, …, K), distributions, whose first
+    greatest is the class. values: (rows,), 1 or 0; where a sample has several places, the mean over them. Of
+    equal outputs the first counts. With a single output (K = 1) y says class 1 above the threshold, and 0
+    elsewhere; target: class 1 where it is above ½, so that 0 and 1, −1 and 1, and probabilities will do.
+
+    threshold: of a single output; by default the loss's: ½ of `binary_cross_entropy` on probabilities and of
+    losses of numbers, 0 of `binary_cross_entropy` on logits, `perceptron` and `hinge`. A `tanh` head with
+    another loss and targets −1 and 1 needs 0.
     """
 
+    examples = [{}, {"input": (1,)}, {"threshold": 0.0, "input": (1,), "target": "signs"}]
+
+    def __init__(self, threshold: float | None = None) -> None:
+        self.threshold = threshold
+
     def forward(self, y: Array, target: Array, context: Context) -> Array:
-        classes = y.argmax(-1) if y.shape[-1] > 1 else (y[..., 0] > 0)
-        hits: Array = np.equal(classes.reshape(target.shape), target)
-        return hits if hits.ndim == 1 else hits.mean(axis=tuple(range(1, hits.ndim)))
+        if y.shape[-1] > 1:
+            hits: Array = np.equal(y.argmax(-1), classes_of(y, target))
+        else:
+            threshold = self.loss.threshold if self.threshold is None else self.threshold
+            hits = (y > threshold) == (target.reshape(y.shape) > 0.5)
+        return hits if hits.ndim == 1 else hits.reshape(len(y), prod(hits.shape[1:])).mean(axis=1)

@@ -11,14 +11,16 @@ class BinaryAccuracy(Metric):
     y: (rows, …). target: the same shape, or (rows,) for a single output; class 1 where it is above ½, so that
     0 and 1, −1 and 1, and probabilities will do. values: (rows,), the mean over a row's outputs.
 
-    threshold: an output above it says class 1; ½ (default) for probabilities, 0 for logits and for −1 and 1.
+    threshold: an output above it says class 1; by default the loss's: ½ of `binary_cross_entropy` on
+    probabilities and of losses of numbers, 0 of `binary_cross_entropy` on logits, `perceptron` and `hinge`.
     """
 
     examples = [{"target": "binary"}, {"threshold": 0.0, "target": "binary"}]
 
-    def __init__(self, threshold: float = 0.5) -> None:
+    def __init__(self, threshold: float | None = None) -> None:
         self.threshold = threshold
 
     def forward(self, y: Array, target: Array, context: Context) -> Array:
-        hits: Array = (y > self.threshold) == (target.reshape(y.shape) > 0.5)
+        threshold = self.loss.threshold if self.threshold is None else self.threshold
+        hits: Array = (y > threshold) == (target.reshape(y.shape) > 0.5)
         return hits.reshape(len(y), prod(y.shape[1:])).mean(axis=1)

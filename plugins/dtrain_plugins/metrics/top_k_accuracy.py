@@ -6,25 +6,29 @@ import numpy as np
 
 from dtrain import Array, Context, Metric
 
+from ..ranges import at_least_one
+from .targets import classes_of
+
 
 class TopKAccuracy(Metric):
     """The share of samples whose class is among those of the k greatest outputs.
 
-    y: (rows, …, K). target: (rows, …), classes 0 … K−1. values: (rows,), 1 or 0; where a sample has several
-    places, the mean over them. Of equal outputs the first counts more, as in `accuracy`, which is k = 1.
+    y: (rows, …, K). target: (rows, …), classes 0 … K−1; or real numbers (rows, …, K), distributions, whose first
+    greatest is the class. values: (rows,), 1 or 0; where a sample has several places, the mean over them. Of
+    equal outputs the first counts more, as in `accuracy`, which is k = 1.
 
     k: ≥ 1; otherwise a ValueError. With k ≥ K every sample counts 1.
     """
 
-    examples = [{}, {"k": 2}]
+    examples = [{}, {"k": 2}, {"k": 2, "target": "distribution"}]
 
     def __init__(self, k: int = 5) -> None:
-        if k < 1:
-            raise ValueError(f"k must be at least 1, got {k}")
+        at_least_one(k=k)
         self.k = k
 
     def forward(self, y: Array, target: Array, context: Context) -> Array:
-        index = target[..., None].astype(np.int64)
+        target = classes_of(y, target)
+        index = target[..., None]
         own = np.take_along_axis(y, index, axis=-1)
         # "Not below" instead of "above": what is not a number stands in front of everything.
         ahead = np.where(np.arange(y.shape[-1]) < index, ~(y < own), ~(y <= own))

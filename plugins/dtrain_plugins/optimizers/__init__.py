@@ -7,12 +7,15 @@ from .adagrad import Adagrad
 from .adam import Adam
 from .adamw import Adamw
 from .amsgrad import Amsgrad
+from .lamb import Lamb
+from .lars import Lars
 from .lion import Lion
 from .momentum import Momentum
 from .nadam import Nadam
 from .nesterov import Nesterov
 from .rmsprop import Rmsprop
 from .sgd import Sgd
+from .swats import Swats
 
 
 @hookimpl(trylast=True)
@@ -23,10 +26,13 @@ def dtrain_optimizers() -> dict[str, type[Optimizer]]:
         "adam": Adam,
         "adamw": Adamw,
         "amsgrad": Amsgrad,
+        "lamb": Lamb,
+        "lars": Lars,
         "lion": Lion,
         "momentum": Momentum,
         "nadam": Nadam,
         "nesterov": Nesterov,
         "rmsprop": Rmsprop,
         "sgd": Sgd,
+        "swats": Swats,
     }

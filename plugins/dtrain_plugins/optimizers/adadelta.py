@@ -4,7 +4,7 @@ import numpy as np
 
 from dtrain import Array, Optimizer, UpdateContext
 
-from .checks import below_one, positive
+from ..ranges import below_one, positive
 
 
 class Adadelta(Optimizer):

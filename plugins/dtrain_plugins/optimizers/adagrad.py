@@ -4,7 +4,7 @@ import numpy as np
 
 from dtrain import Array, Optimizer, UpdateContext
 
-from .checks import positive
+from ..ranges import positive
 
 
 class Adagrad(Optimizer):

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 from math import sqrt
+from typing import ClassVar
 
 import numpy as np
 
 from dtrain import Array, Optimizer, UpdateContext
+
+from ..ranges import below_one, positive
 
 
 class Adam(Optimizer):
@@ -19,18 +22,14 @@ class Adam(Optimizer):
     Kingma & Ba, "Adam: a method for stochastic optimization", 2015.
     """
 
-    slots = ("m", "v")
+    slots: ClassVar[tuple[str, ...]] = ("m", "v")
     examples = [{}, {"lr": 0.01, "beta_1": 0.8, "beta_2": 0.9, "epsilon": 1e-6}]
 
     def __init__(
         self, lr: float = 1e-3, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8
     ) -> None:
-        if lr <= 0:
-            raise ValueError(f"lr must be positive, got {lr}")
-        if not (0 <= beta_1 < 1 and 0 <= beta_2 < 1):
-            raise ValueError(f"beta_1 and beta_2 must be in [0, 1), got {beta_1} and {beta_2}")
-        if epsilon <= 0:
-            raise ValueError(f"epsilon must be positive, got {epsilon}")
+        positive(lr=lr, epsilon=epsilon)
+        below_one(beta_1=beta_1, beta_2=beta_2)
         self.lr, self.beta_1, self.beta_2, self.epsilon = lr, beta_1, beta_2, epsilon
 
     def update(self, value: Array, gradient: Array, context: UpdateContext, *slots: Array) -> None:

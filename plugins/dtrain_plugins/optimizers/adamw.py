@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from dtrain import Array, UpdateContext
 
+from ..ranges import not_negative
 from .adam import Adam
-from .checks import not_negative
 
 
 class Adamw(Adam):

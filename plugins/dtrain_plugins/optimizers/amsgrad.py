@@ -19,7 +19,7 @@ class Amsgrad(Adam):
     Reddi, Kale & Kumar, "On the convergence of Adam and beyond", 2018.
     """
 
-    slots = ("m", "v", "v_max")  # type: ignore[assignment]  # one more than the two of adam
+    slots = ("m", "v", "v_max")
     examples = [{}, {"lr": 0.01, "beta_1": 0.8, "beta_2": 0.9, "epsilon": 1e-6}]
 
     def update(self, value: Array, gradient: Array, context: UpdateContext, *slots: Array) -> None:

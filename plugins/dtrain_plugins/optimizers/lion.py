@@ -4,7 +4,7 @@ import numpy as np
 
 from dtrain import Array, Optimizer, UpdateContext
 
-from .checks import below_one, not_negative, positive
+from ..ranges import below_one, not_negative, positive
 
 
 class Lion(Optimizer):

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from dtrain import Array, Optimizer, UpdateContext
 
+from ..ranges import below_one, positive
+
 
 class Momentum(Optimizer):
     """Gradient descent with momentum: u ← γ·u + η·g; θ ← θ − u.
@@ -18,10 +20,8 @@ class Momentum(Optimizer):
     examples = [{"lr": 0.1, "momentum": 0.8}]
 
     def __init__(self, lr: float = 0.01, momentum: float = 0.9) -> None:
-        if lr <= 0:
-            raise ValueError(f"lr must be positive, got {lr}")
-        if not 0 <= momentum < 1:
-            raise ValueError(f"momentum must be in [0, 1), got {momentum}")
+        positive(lr=lr)
+        below_one(momentum=momentum)
         self.lr, self.momentum = lr, momentum
 
     def update(self, value: Array, gradient: Array, context: UpdateContext, *slots: Array) -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from dtrain import Array, Optimizer, UpdateContext
 
+from ..ranges import positive
+
 
 class Sgd(Optimizer):
     """Gradient descent: θ ← θ − η·g. lr: η > 0; otherwise a ValueError.
@@ -12,8 +14,7 @@ class Sgd(Optimizer):
     examples = [{"lr": 0.1}]
 
     def __init__(self, lr: float = 0.01) -> None:
-        if lr <= 0:
-            raise ValueError(f"lr must be positive, got {lr}")
+        positive(lr=lr)
         self.lr = lr
 
     def update(self, value: Array, gradient: Array, context: UpdateContext, *slots: Array) -> None:

@@ -4,6 +4,8 @@ import numpy as np
 
 from dtrain import Array, Regularizer
 
+from ..ranges import not_negative
+
 
 class L1(Regularizer):
     """Penalty weight·Σ|w|, gradient weight·sign(w), 0 at w = 0. weight: ≥ 0; otherwise a ValueError.
@@ -15,8 +17,7 @@ class L1(Regularizer):
     examples = [{"weight": 0.1}]
 
     def __init__(self, weight: float = 1e-4) -> None:
-        if weight < 0:
-            raise ValueError(f"weight must be at least 0, got {weight}")
+        not_negative(weight=weight)
         self.weight = weight
 
     def penalty(self, value: Array) -> float:

@@ -4,6 +4,8 @@ import numpy as np
 
 from dtrain import Array, Regularizer
 
+from ..ranges import not_negative
+
 
 class L1L2(Regularizer):
     """Penalty l1·Σ|w| + l2·Σw², gradient l1·sign(w) + 2·l2·w; the sign of 0 is 0.
@@ -16,9 +18,7 @@ class L1L2(Regularizer):
     examples = [{}, {"l1": 0.1, "l2": 0.2}]
 
     def __init__(self, l1: float = 1e-4, l2: float = 1e-4) -> None:
-        for name, weight in (("l1", l1), ("l2", l2)):
-            if weight < 0:
-                raise ValueError(f"{name} must be at least 0, got {weight}")
+        not_negative(l1=l1, l2=l2)
         self.l1, self.l2 = l1, l2
 
     def penalty(self, value: Array) -> float:

@@ -4,7 +4,7 @@ from math import cos, pi
 
 from dtrain import Schedule
 
-from .checks import at_least_one
+from ..ranges import at_least_one, share
 
 
 class Cosine(Schedule):
@@ -24,8 +24,7 @@ class Cosine(Schedule):
     examples = [{}, {"end": 0.1}, {"cycle": 4}, {"cycle": 3, "growth": 2.0, "end": 0.1}]
 
     def __init__(self, end: float = 0.0, cycle: int | None = None, growth: float = 1.0) -> None:
-        if not 0 <= end <= 1:
-            raise ValueError(f"end must be in [0, 1], got {end}")
+        share(end=end)
         at_least_one(growth=growth)
         if cycle is not None:
             at_least_one(cycle=cycle)

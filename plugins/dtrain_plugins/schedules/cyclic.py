@@ -5,7 +5,7 @@ from typing import Literal
 
 from dtrain import Schedule
 
-from .checks import at_least_one
+from ..ranges import above_zero, at_least_one
 
 
 class Cyclic(Schedule):
@@ -31,8 +31,7 @@ class Cyclic(Schedule):
         gamma: float = 0.99994,
     ) -> None:
         at_least_one(half_cycle=half_cycle, ratio=ratio)
-        if not 0 < gamma <= 1:
-            raise ValueError(f"gamma must be in (0, 1], got {gamma}")
+        above_zero(gamma=gamma)
         self.half_cycle, self.ratio, self.mode, self.gamma = half_cycle, ratio, mode, gamma
 
     def __call__(self, step: int, steps: int, epoch: float) -> float:

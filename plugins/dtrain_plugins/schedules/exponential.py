@@ -4,7 +4,7 @@ from math import exp
 
 from dtrain import Schedule
 
-from .checks import positive
+from ..ranges import positive
 
 
 class Exponential(Schedule):

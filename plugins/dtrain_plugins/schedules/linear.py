@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dtrain import Schedule
 
-from .checks import share
+from ..ranges import share
 
 
 class Linear(Schedule):

@@ -5,7 +5,7 @@ from typing import Literal
 
 from dtrain import Schedule
 
-from .checks import below_one, not_negative
+from ..ranges import between, not_negative
 
 
 class OneCycle(Schedule):
@@ -30,7 +30,7 @@ class OneCycle(Schedule):
         shape: Literal["cosine", "linear"] = "cosine",
     ) -> None:
         not_negative(start=start, end=end)
-        below_one(rise=rise)
+        between(rise=rise)
         self.start, self.end, self.rise, self.shape = start, end, rise, shape
 
     def __call__(self, step: int, steps: int, epoch: float) -> float:

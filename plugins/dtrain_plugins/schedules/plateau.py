@@ -5,7 +5,7 @@ from typing import Any
 
 from dtrain import Schedule
 
-from .checks import at_least_one, below_one, not_negative, share
+from ..ranges import at_least_one, between, not_negative, share
 
 
 class Plateau(Schedule):
@@ -30,7 +30,7 @@ class Plateau(Schedule):
         cooldown: int = 0,
         minimum: float = 0.0,
     ) -> None:
-        below_one(factor=factor)
+        between(factor=factor)
         at_least_one(patience=patience)
         not_negative(minimum_change=minimum_change, cooldown=cooldown)
         share(minimum=minimum)

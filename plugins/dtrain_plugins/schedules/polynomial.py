@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dtrain import Schedule
 
-from .checks import positive, share
+from ..ranges import positive, share
 
 
 class Polynomial(Schedule):

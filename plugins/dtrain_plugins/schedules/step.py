@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dtrain import Schedule
 
-from .checks import at_least_one
+from ..ranges import above_zero, at_least_one
 
 
 class Step(Schedule):
@@ -16,8 +16,7 @@ class Step(Schedule):
 
     def __init__(self, every: int, factor: float = 0.1) -> None:
         at_least_one(every=every)
-        if not 0 < factor <= 1:
-            raise ValueError(f"factor must be in (0, 1], got {factor}")
+        above_zero(factor=factor)
         self.every, self.factor = every, factor
 
     def __call__(self, step: int, steps: int, epoch: float) -> float:

@@ -4,7 +4,7 @@ from typing import Any
 
 from dtrain import Schedule
 
-from .checks import at_least_one, share
+from ..ranges import at_least_one, share
 
 
 class Warmup(Schedule):

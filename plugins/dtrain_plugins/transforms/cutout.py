@@ -4,6 +4,7 @@ import numpy as np
 
 from dtrain import Array, Context, Transform
 
+from ..ranges import at_least_one
 from .images import check, whole
 
 
@@ -23,8 +24,7 @@ class Cutout(Transform):
     examples = [{"input": (9, 7)}, {"size": 3, "fill": 0.5, "input": (5, 6, 3)}]
 
     def __init__(self, size: int = 8, fill: float = 0.0) -> None:
-        if size < 1:
-            raise ValueError(f"size must be at least 1, got {size}")
+        at_least_one(size=size)
         self.size, self.fill = size, fill
 
     def forward(self, x: Array, y: Array | None, context: Context) -> tuple[Array, Array | None]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from dtrain import Array, ConfigError, Context, Transform
@@ -8,24 +10,29 @@ from dtrain import Array, ConfigError, Context, Transform
 class Mixup(Transform):
     """Mixes each sample with another of its shard: λ·x + (1−λ)·x′ and λ·y + (1−λ)·y′, λ from Beta(alpha, alpha).
 
-    x: (rows, …), images or tables. y: (rows, …), real numbers, such as one-hot rows; or none. The partner is any
-    other row of the same shard with equal chances, so that no row of another rank is needed: shards are fixed
-    by the config, and the result is the same on any number of ranks. A shard of one row is not mixed.
+    x: (rows, …), images or tables. y: (rows, …), real numbers, such as one-hot rows; or classes, with `classes`;
+    or none. The partner is any other row of the same shard with equal chances, so that no row of another rank is
+    needed: shards are fixed by the config, and the result is the same on any number of ranks. A shard of one row
+    is not mixed.
 
-    alpha: in (0, 100]; small ones mix little. Raises ValueError outside, and ConfigError for classes, which
-    cannot be mixed.
+    alpha: in (0, 100]; small ones mix little. classes: K ≥ 2, as many as the network has outputs: y, whole
+    numbers 0 … K−1, become distributions (rows, …, K) of x's dtype, for `softmax_cross_entropy` or
+    `cross_entropy`. Raises ValueError outside, and ConfigError for whole numbers without `classes`, and for
+    targets that are no such classes.
 
     Zhang, Cisse, Dauphin & Lopez-Paz, "mixup: beyond empirical risk minimization", 2018: with λ and partner of
     each sample's own, where theirs are a permutation of the batch and, in their code, one λ for it.
     """
 
-    examples = [{}, {"alpha": 1.0}]
+    examples = [{}, {"alpha": 1.0}, {"classes": 8, "target": "classes"}]
     expected_failed_checks = {"split": "partners come from a sample's own shard"}
 
-    def __init__(self, alpha: float = 0.2) -> None:
+    def __init__(self, alpha: float = 0.2, classes: int | None = None) -> None:
         if not 0 < alpha <= 100:
             raise ValueError(f"alpha must be in (0, 100], got {alpha}")
-        self.alpha = alpha
+        if classes is not None and classes < 2:
+            raise ValueError(f"classes must be at least 2, got {classes}")
+        self.alpha, self.classes = alpha, classes
         # P(λ ≤ x) ∝ ∫ t^(α−1)·(1−t)^(α−1) dt up to x = ∫ (1−t)^(α−1) ds, s = (2t)^α: no infinity at 0
         x = np.linspace(0, 0.5, 4097)
         self.powers = (2 * x) ** alpha
@@ -34,13 +41,33 @@ class Mixup(Transform):
         self.shares = shares / (2 * shares[-1])
 
     def forward(self, x: Array, y: Array | None, context: Context) -> tuple[Array, Array | None]:
-        if y is not None and y.dtype.kind != "f":
-            raise ConfigError(
-                f"mixup takes targets that can be mixed, real numbers such as one-hot rows, got {y.dtype}"
-            )
+        if y is not None:
+            y = self._numbers(y, x.dtype, context)
         u = context.uniform((len(x), 2), np.float64)
-        share, partner = self.quantile(u[:, 0]), self._partners(u[:, 1], context.layout.slices)
+        share, partner = self.quantile(u[:, 0]), self._partners(u[:, 1], context.shards)
         return _mixed(x, share, partner, context), None if y is None else _mixed(y, share, partner, context)
+
+    def _numbers(self, y: Array, dtype: np.dtype[Any], context: Context) -> Array:
+        """Returns targets that can be mixed."""
+        if self.classes is None:
+            if y.dtype.kind != "f":
+                raise ConfigError(
+                    f"mixup takes targets that can be mixed, real numbers, got {y.dtype}; "
+                    "where they are classes, give `classes`, their number"
+                )
+            return y
+        if y.dtype.kind not in "iu":
+            raise ConfigError(f"mixup with classes = {self.classes} takes whole numbers, got {y.dtype}")
+        if y.size and not (y.min() >= 0 and y.max() < self.classes):
+            bad = y.min() if y.min() < 0 else y.max()
+            raise ConfigError(
+                f"mixup takes classes 0 to {self.classes - 1}, but a target is {bad}; "
+                "give `classes` as many as the network has outputs"
+            )
+        rows = context.empty((*y.shape, self.classes), dtype)
+        rows.fill(0)
+        np.put_along_axis(rows, y[..., None].astype(np.int64), 1, axis=-1)
+        return rows
 
     def quantile(self, u: Array) -> Array:
         """Returns the number of [0, 1] below which Beta(alpha, alpha) has the probability u, in (0, 1)."""

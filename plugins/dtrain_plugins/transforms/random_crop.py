@@ -6,6 +6,7 @@ import numpy as np
 
 from dtrain import Array, Context, Transform
 
+from ..ranges import not_negative
 from .images import by_rows, check, pad, whole, windows
 
 
@@ -33,8 +34,7 @@ class RandomCrop(Transform):
         mode: Literal["constant", "reflect", "edge"] = "constant",
         fill: float = 0.0,
     ) -> None:
-        if padding < 0:
-            raise ValueError(f"padding must be at least 0, got {padding}")
+        not_negative(padding=padding)
         self.padding, self.mode, self.fill = padding, mode, fill
 
     def forward(self, x: Array, y: Array | None, context: Context) -> tuple[Array, Array | None]:

@@ -33,6 +33,17 @@ def test_inverted_scales_what_is_kept_and_keeps_the_mean(rate, dtype):
     assert abs(y.mean() - 1) < 5 * np.sqrt(rate / (1 - rate) / y.size)
 
 
+@pytest.mark.parametrize("rate", [0.1, 0.3, 0.8])
+def test_units_vary_as_scaled_bernoulli_numbers_and_alone(rate):
+    """Over rows, unit by unit, to five standard errors."""
+    rows = 4000
+    y = run_layer(partial(Dropout, rate), np.ones((rows, 6))).y
+    excess = 1 / (rate * (1 - rate)) - 6
+    assert np.abs(y.var(axis=0) * (1 - rate) / rate - 1).max() < 5 * np.sqrt((excess + 2) / rows)
+    correlation = np.corrcoef(y.T)[np.triu_indices(6, 1)]
+    assert np.abs(correlation).max() < 5 / np.sqrt(rows)
+
+
 @pytest.mark.parametrize("rate", RATES)
 def test_vanilla_scales_in_inference_only(rate):
     make = partial(Dropout, rate, "vanilla")

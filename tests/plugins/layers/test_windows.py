@@ -51,13 +51,14 @@ def test_patches_are_what_each_window_sees(given_windows, rows, channels):
 
 
 @settings(deadline=None)
-@given(windows(), st.integers(0, 3), st.integers(1, 3))
-def test_scatter_is_the_transpose_of_patches(given_windows, rows, channels):
+@given(windows(), st.integers(0, 3), st.integers(1, 3), st.integers(1, 3))
+def test_scatter_is_the_transpose_of_patches_and_product(given_windows, rows, channels, filters):
     grid, kernel = given_windows[:2]
     made, context = Windows(*given_windows), lone_context(rows)
     x = RANDOM.standard_normal((rows, *grid, channels))
-    dy = RANDOM.standard_normal((rows, *made.count, prod(kernel) * channels))
-    forth, back = made.patches(x, context), made.scatter(dy, context)
+    w = RANDOM.standard_normal((prod(kernel) * channels, filters))
+    dy = RANDOM.standard_normal((rows, *made.count, filters))
+    forth, back = made.patches(x, context) @ w, made.scatter(dy, w, context)
     assert back.shape == x.shape
     assert back.flags.c_contiguous
     assert (forth * dy).sum() == pytest.approx((x * back).sum(), abs=1e-11)

@@ -125,7 +125,7 @@ def test_the_bits_of_a_row_do_not_depend_on_the_rows_beside_it(loss, shape):
     ("target", "shape", "message"),
     [
         (None, (3,), "{name} needs a class for every sample; the data has no targets"),
-        (np.zeros(4), (3,), "{name} takes classes, whole numbers, got targets of float64"),
+        (np.zeros(4, bool), (3,), "{name} takes classes, whole numbers, got targets of bool"),
         (np.zeros(4, int), (), "{name} takes one output a class, got a network that gives () a sample"),
         (
             np.zeros((4, 3), int), (2, 3),
@@ -145,6 +145,12 @@ def test_the_bits_of_a_row_do_not_depend_on_the_rows_beside_it(loss, shape):
 )  # fmt: skip
 def test_refuses_targets_that_do_not_fit(name, target, shape, message):
     assert message_of(ValueError, lambda: LOSSES[name].check(target, shape)) == message.format(name=name)
+
+
+def test_hinge_refuses_targets_that_are_no_whole_numbers():
+    assert message_of(ValueError, lambda: LOSSES["hinge"].check(np.zeros((4, 3)), (3,))) == (
+        "hinge takes classes, whole numbers, got targets of float64"
+    )
 
 
 def test_hinge_refuses_a_single_class():

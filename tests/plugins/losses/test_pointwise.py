@@ -311,3 +311,34 @@ def test_a_subclass_must_write_its_points():
     assert (
         message_of(NotImplementedError, lambda: Nothing().forward(one, one, None)) == "Nothing has no points"
     )
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("weight", [1.0, 3.0])
+@pytest.mark.parametrize("target", [0.0, 0.3, 1.0])
+def test_binary_cross_entropy_smooths_and_weighs_the_positive(target, weight, smoothing):
+    """The same for the logit and its probability, from the definition."""
+    for z in (-3.0, -0.2, 0.0, 4.0):
+        p = 1 / (1 + exp(-z))
+        t = target * (1 - smoothing) + smoothing / 2
+        expected = -weight * t * log(p) - (1 - t) * log1p(-p)
+        slope = -weight * t * (1 - p) + (1 - t) * p
+        for from_logits, y, factor in ((True, z, 1), (False, p, p * (1 - p))):
+            loss = BinaryCrossEntropy(from_logits, smoothing, weight)
+            values, dy = run_loss(loss, np.array([[y]]), np.array([target]))
+            assert values[0] == pytest.approx(expected, rel=1e-12)
+            assert dy[0, 0] * factor == pytest.approx(slope, rel=1e-12)
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.0])
+def test_binary_cross_entropy_refuses_a_smoothing_out_of_range(smoothing):
+    assert message_of(ValueError, lambda: BinaryCrossEntropy(label_smoothing=smoothing)) == (
+        f"label_smoothing must be in [0, 1), got {smoothing}"
+    )
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0, float("inf")])
+def test_binary_cross_entropy_refuses_a_weight_that_is_none(weight):
+    assert message_of(ValueError, lambda: BinaryCrossEntropy(positive_weight=weight)) == (
+        f"positive_weight must be positive, got {weight}"
+    )

@@ -109,10 +109,6 @@ def test_backward_leaves_the_output_alone():
     ("target", "shape", "message"),
     [
         (None, (3,), "softmax_cross_entropy needs a class for every sample; the data has no targets"),
-        (
-            np.zeros(4), (3,),
-            "softmax_cross_entropy takes classes, whole numbers, got targets of float64",
-        ),
         (np.zeros(4, bool), (3,), "softmax_cross_entropy takes classes, whole numbers, got targets of bool"),
         (
             np.zeros((4, 1), int), (3,),

@@ -6,8 +6,11 @@ from math import exp, inf, isnan, log, sqrt
 
 import numpy as np
 import pytest
+from scipy import special
 from sklearn import metrics as reference
 
+from dtrain.trainer.figures import Figures
+from dtrain_plugins.losses.poisson import Poisson
 from dtrain_plugins.metrics.accuracy import Accuracy
 from dtrain_plugins.metrics.binary_accuracy import BinaryAccuracy
 from dtrain_plugins.metrics.mean_absolute_error import MeanAbsoluteError
@@ -57,6 +60,16 @@ def test_a_single_output_takes_plain_targets_of_whole_numbers(metric):
     expected = figure(metric, y, target[:, None].astype(float))
     for dtype in ("u1", "i8", "f4"):
         assert figure(metric, y, target.astype(dtype)) == expected
+
+
+@pytest.mark.parametrize("make", [MeanAbsoluteError, RootMeanSquaredError, R2])
+def test_errors_are_those_of_what_the_loss_predicts(make):
+    metric = make()
+    y, target = RANDOM.standard_normal((20, 1)), RANDOM.integers(0, 9, 20)
+    of_rates = figure(metric, np.exp(y), target)
+    assert figure(metric, y, target) != of_rates
+    Figures(Poisson(log_rates=True), {"it": metric})
+    assert figure(metric, y, target) == of_rates
 
 
 def test_r2_of_a_far_mean_keeps_its_digits():
@@ -126,6 +139,23 @@ def test_perplexity_agrees_with_scikit_learn(shape, dtype, tolerance):
     assert figure(Perplexity(from_logits=False), p.astype(dtype), target) == pytest.approx(
         expected, rel=10 * tolerance
     )
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_top_k_takes_the_greatest_of_a_distribution(k):
+    y, target = RANDOM.standard_normal((40, 2, 5)), RANDOM.dirichlet([1] * 5, (40, 2))
+    assert figure(TopKAccuracy(k), y, target) == figure(TopKAccuracy(k), y, target.argmax(axis=-1))
+
+
+@pytest.mark.parametrize("shape", [(5,), (4, 5)], ids=str)
+def test_perplexity_of_a_distribution_is_the_exponential_of_its_cross_entropy(shape):
+    y, q = 3 * RANDOM.standard_normal((30, *shape)), RANDOM.dirichlet([1] * 5, (30, *shape[:-1]))
+    log_p = special.log_softmax(y, axis=-1)
+    expected = exp(-(q * log_p).sum() / q[..., 0].size)
+    assert figure(Perplexity(), y, q) == pytest.approx(expected, rel=1e-12)
+    assert figure(Perplexity(False), np.exp(log_p), q) == pytest.approx(expected, rel=1e-12)
+    certain = np.tile([1.0, 0, 0, 0, 0], (20, 1))
+    assert figure(Perplexity(False), certain, certain) == 1
 
 
 def test_perplexity_takes_extreme_outputs_without_a_warning():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import cos, exp, sin
+from math import cos, exp, fsum, sin
 
 import numpy as np
 
@@ -12,7 +12,7 @@ START = np.array([-1.7, 0.3, 2.0, -0.4, 1.1, 0.05, -2.5])
 class Pad:
     """An `UpdateContext`: its scratch holds rubbish, as the engine's does."""
 
-    role = "weight"
+    role, sums = "weight", ()
 
     def __init__(self, dtype, step):
         self.step, self.dtype = step, dtype
@@ -34,6 +34,23 @@ def f(w):
     return sum(sin(3 * a) + a * a / 4 + exp(-a * a) * w[(i + 1) % len(w)] for i, a in enumerate(w))
 
 
+def updated(optimizer, value, gradient, pad, slots, pieces=None):
+    """One update, in pieces; the sums that it asks for are added exactly."""
+    pieces = [slice(a, b) for a, b in pieces or ((0, len(value)),)]
+    given = [(value[p], gradient[p], pad, *(slot[p] for slot in slots)) for p in pieces]
+    if optimizer.sums_over and optimizer.sums():
+        measured = []
+        for arguments in given:
+            pairs = optimizer.measure(*arguments)
+            assert len(pairs) == optimizer.sums()
+            measured.append([a.astype(float) * b.astype(float) for a, b in pairs])
+        pad.sums = tuple(fsum(np.concatenate(each)) for each in zip(*measured, strict=True))
+        if optimizer.sums_over == "all":
+            optimizer.decide(pad.step, pad.sums)
+    for arguments in given:
+        assert optimizer.update(*arguments) is None
+
+
 def trajectory(optimizer, dtype=np.float64, steps=50, pieces=((0, 7),), rates=None):
     """Returns the points of the first steps, and the slots at the end; updates piece by piece."""
     value = START.astype(dtype)
@@ -43,9 +60,7 @@ def trajectory(optimizer, dtype=np.float64, steps=50, pieces=((0, 7),), rates=No
         if rates is not None:
             optimizer.lr = rates[step - 1]
         g = np.array(gradient([float(v) for v in value]), dtype)
-        for a, b in pieces:
-            result = optimizer.update(value[a:b], g[a:b], Pad(dtype, step), *(slot[a:b] for slot in slots))
-            assert result is None
+        updated(optimizer, value, g, Pad(dtype, step), slots, pieces)
         points.append(value.copy())
     assert value.dtype == dtype
     assert {slot.dtype for slot in slots} <= {np.dtype(dtype)}

@@ -29,7 +29,7 @@ def textbook(optimizer, rates, steps):
     return np.array(points)
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-10), (np.float32, 1e-4)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-10), (np.float32, 1e-5)])
 @pytest.mark.parametrize(
     "options",
     [
@@ -78,8 +78,8 @@ def test_slots_hold_the_running_averages_without_correction():
     ("options", "message"),
     [
         ({"lr": 0.0}, "lr must be positive, got 0.0"),
-        ({"beta_1": 1.0}, "beta_1 and beta_2 must be in [0, 1), got 1.0 and 0.999"),
-        ({"beta_2": -0.5}, "beta_1 and beta_2 must be in [0, 1), got 0.9 and -0.5"),
+        ({"beta_1": 1.0}, "beta_1 must be in [0, 1), got 1.0"),
+        ({"beta_2": -0.5}, "beta_2 must be in [0, 1), got -0.5"),
         ({"epsilon": 0.0}, "epsilon must be positive, got 0.0"),
     ],
 )

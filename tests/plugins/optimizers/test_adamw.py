@@ -71,7 +71,7 @@ def test_has_the_papers_moments_and_the_usual_decay():
     [
         ({"lr": 0.0}, "lr must be positive, got 0.0"),
         ({"weight_decay": -0.1}, "weight_decay must be at least 0, got -0.1"),
-        ({"beta_1": 1.0}, "beta_1 and beta_2 must be in [0, 1), got 1.0 and 0.999"),
+        ({"beta_1": 1.0}, "beta_1 must be in [0, 1), got 1.0"),
         ({"epsilon": 0.0}, "epsilon must be positive, got 0.0"),
     ],
 )

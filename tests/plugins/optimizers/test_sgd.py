@@ -9,7 +9,7 @@ from dtrain_plugins.optimizers.sgd import Sgd
 from tests.plugins.optimizers.support import START, check, f, gradient, trajectory
 from tests.plugins.support import message_of
 
-DTYPES = [(np.float64, 1e-10), (np.float32, 1e-4)]
+DTYPES = [(np.float64, 1e-10), (np.float32, 1e-5)]
 
 
 def textbook(optimizer, rates, steps):

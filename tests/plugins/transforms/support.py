@@ -33,12 +33,11 @@ def transformed(make, x, y=None, ranks=1, **options):
     return np.concatenate([got for got, _ in parts]), targets
 
 
-def given(*draws, slices=()):
+def given(*draws, shards=()):
     """A context whose draws are these, one after another."""
     left = iter(draws)
     draw = lambda *args: np.array(next(left))  # noqa: E731
-    layout = SimpleNamespace(slices=list(slices))
-    return SimpleNamespace(uniform=draw, bernoulli=draw, normal=draw, layout=layout, empty=np.empty)
+    return SimpleNamespace(uniform=draw, bernoulli=draw, normal=draw, shards=list(shards), empty=np.empty)
 
 
 def refuses_what_is_no_image(make, name, shape):

@@ -22,12 +22,18 @@ SHAPES = pytest.mark.parametrize("shape", [(6, 9), (7, 5, 3)], ids=str)
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
+def targets(make, *shape):
+    """Numbers, or classes where a transform asks for them."""
+    classes = getattr(make(), "classes", None)
+    return RANDOM.standard_normal(shape) if classes is None else RANDOM.integers(classes, size=shape)
+
+
 @EVERY
 @SHAPES
 @DTYPES
 @pytest.mark.parametrize("rows", [21, 8, 3, 0])
 def test_gives_the_same_bits_on_any_number_of_ranks(make, shape, dtype, rows):
-    x, y = RANDOM.standard_normal((rows, *shape)).astype(dtype), RANDOM.standard_normal((rows, 2))
+    x, y = RANDOM.standard_normal((rows, *shape)).astype(dtype), targets(make, rows, 2)
     whole, target = transformed(make, x, y)
     for ranks in (2, 3, 5):
         part, part_target = transformed(make, x, y, ranks)
@@ -38,7 +44,7 @@ def test_gives_the_same_bits_on_any_number_of_ranks(make, shape, dtype, rows):
 @EVERY
 @SHAPES
 def test_changes_samples_anew_each_epoch_and_leaves_labels_alone(make, shape):
-    x, y = RANDOM.standard_normal((20, *shape)), np.arange(20.0)
+    x, y = RANDOM.standard_normal((20, *shape)), targets(make, 20)
     first, labels = transformed(make, x, y)
     again, _ = transformed(make, x, y)
     later, _ = transformed(make, x, y, epoch=1)

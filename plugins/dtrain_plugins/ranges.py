@@ -1,4 +1,4 @@
-"""What options of schedules have in common: their ranges, and how an error names them."""
+"""The ranges that options of parts have in common, and how an error names them."""
 
 from __future__ import annotations
 
@@ -32,6 +32,20 @@ def share(**options: float) -> None:
 
 
 def below_one(**options: float) -> None:
+    """Raises ValueError for the first option that is not in [0, 1)."""
+    for name, value in options.items():
+        if not 0 <= value < 1:
+            raise ValueError(f"{name} must be in [0, 1), got {value}")
+
+
+def above_zero(**options: float) -> None:
+    """Raises ValueError for the first option that is not in (0, 1]."""
+    for name, value in options.items():
+        if not 0 < value <= 1:
+            raise ValueError(f"{name} must be in (0, 1], got {value}")
+
+
+def between(**options: float) -> None:
     """Raises ValueError for the first option that is not in (0, 1)."""
     for name, value in options.items():
         if not 0 < value < 1:

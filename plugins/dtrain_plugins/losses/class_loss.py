@@ -1,0 +1,94 @@
+"""What the losses share whose targets are classes, or distributions over classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf, prod
+from typing import ClassVar, TypeAlias
+
+import numpy as np
+
+from dtrain import Array, ConfigError, Context, Shape
+
+from .checks import check_classes, check_distributions, is_soft
+from .pointwise import Points, Rowwise
+
+Surprise: TypeAlias = tuple[Array, Callable[[Array], Array]]
+"""(−log p, slope): of each output; slope(q) returns the gradient of Σ q·(−log p) in an array of its own."""
+
+
+class ClassLoss(Rowwise):
+    """−Σ_j q_j·log p_j over the K outputs of a place, q the target's distribution; a row's loss is the sum over its
+    places.
+
+    With label smoothing ε, q becomes (1 − ε)·q + ε/K. With class weights w the values are −Σ_j w_j·q_j·log p_j;
+    a row of classes k then counts w_k, the mean over its places, and a row of distributions counts 1.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, label_smoothing: float = 0.0, class_weights: list[float] | None = None) -> None:
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"label_smoothing must be in [0, 1), got {label_smoothing}")
+        if class_weights is not None and not (
+            all(0 <= weight < inf for weight in class_weights) and any(class_weights)
+        ):
+            raise ValueError(f"class_weights must be at least 0, not all of them 0, got {class_weights}")
+        self.label_smoothing, self.class_weights = label_smoothing, class_weights
+        self.plain = not label_smoothing and class_weights is None
+
+    def check(self, target: Array | None, shape: Shape) -> None:
+        if target is not None and is_soft(target):
+            check_distributions(self.name, target, shape)
+        else:
+            check_classes(self.name, target, shape)
+        if self.class_weights is not None and len(self.class_weights) != shape[-1]:
+            raise ValueError(
+                f"class_weights takes a weight for each of the network's {shape[-1]} outputs, "
+                f"got {len(self.class_weights)}"
+            )
+
+    def surprise(self, y: Array) -> Surprise:
+        """Returns −log p of all outputs of these rows, finite, and what computes a gradient."""
+        raise NotImplementedError(f"{type(self).__name__} has no surprise")
+
+    def some(self, y: Array, target: Array) -> Points:
+        q = self._aims(y, target)
+        each, slope = self.surprise(y)
+        width = prod(y.shape[1:])
+        with np.errstate(over="ignore"):  # beyond the dtype's range a value is infinite
+            values = np.einsum("ij,ij->i", q.reshape(len(y), width), each.reshape(len(y), width))
+        return values, lambda: slope(q)
+
+    def forward(
+        self, y: Array, target: Array, context: Context
+    ) -> tuple[Array | tuple[Array, Array], Callable[[], Array]]:
+        if is_soft(target) and target.shape != y.shape:  # a transform made it: `check` saw the data's own
+            raise ConfigError(
+                f"{self.name} takes distributions of the network's shape {y.shape[1:]}, got {target.shape[1:]}; "
+                "give the transform that makes them as many classes as the network has outputs"
+            )
+        return super().forward(y, target, context)
+
+    def weights(self, y: Array, target: Array) -> Array | None:
+        """Returns the mean weight of the classes of each row's places."""
+        if self.class_weights is None or is_soft(target):
+            return None
+        places = prod(target.shape[1:])
+        each = np.array(self.class_weights, y.dtype)[target.reshape(len(target), places).astype(np.intp)]
+        mean: Array = np.einsum("ij->i", each) / places
+        return mean
+
+    def _aims(self, y: Array, target: Array) -> Array:
+        """Returns q of each output, smoothed, times its class's weight."""
+        if is_soft(target):
+            q = target.astype(y.dtype)
+        else:
+            q = np.zeros_like(y)
+            np.put_along_axis(q, target[..., None].astype(np.int64), 1, axis=-1)
+        if self.label_smoothing:
+            q *= 1 - self.label_smoothing
+            q += self.label_smoothing / y.shape[-1]
+        if self.class_weights is not None:
+            q *= np.array(self.class_weights, y.real.dtype)
+        return q
