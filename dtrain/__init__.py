@@ -38,6 +38,9 @@ _HOME = {
     "Array": "dtrain.types",
     "Backward": "dtrain.types",
     "Shape": "dtrain.types",
+    # pictures
+    "check_plotting": "dtrain.plotting",
+    "drawing": "dtrain.plotting",
     # errors
     "ConfigError": "dtrain.errors",
     "DataError": "dtrain.errors",
@@ -75,6 +78,8 @@ if TYPE_CHECKING:
     from dtrain.errors import UserError as UserError
     from dtrain.parameter import Parameter as Parameter
     from dtrain.parameter import State as State
+    from dtrain.plotting import check_plotting as check_plotting
+    from dtrain.plotting import drawing as drawing
     from dtrain.random import Stream as Stream
     from dtrain.registry import hookimpl as hookimpl
     from dtrain.types import Array as Array

@@ -21,6 +21,7 @@ from .figures import Figures
 from .logical import Snapshot, take
 from .moments import Moments
 from .not_finite import epoch_not_finite, step_not_finite
+from .predict import predict
 from .report import epoch_line, summary, title
 from .result import Result
 from .saving import Saving
@@ -31,7 +32,10 @@ from .update import Penalty, Update
 from .voices import Heard, Voices
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dtrain.communicator.protocol import Communicator
+    from dtrain.contracts import Rows
     from dtrain.types import Array
 
     from .job import Job
@@ -118,6 +122,20 @@ class Trainer:
     def rows(self) -> float:
         """The mean size of a global batch."""
         return self.batches.samples / self.batches.count
+
+    @property
+    def samples(self) -> Rows:
+        """The training samples."""
+        return self.job.train
+
+    @property
+    def writes_to(self) -> Path | None:
+        """The run folder, on the rank that writes."""
+        return self.folder.path if self.folder.writes else None
+
+    def predict(self, x: Array) -> Array:
+        """Returns what users see of the network's outputs for x, on every rank. A collective."""
+        return predict(self.replica, self.job.loss, x, self.job.config.train.batch_size)
 
     def stop(self, reason: str) -> None:
         """Ends the run after this moment."""
