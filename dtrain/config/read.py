@@ -11,7 +11,7 @@ from dtrain.wording import shown
 from .checks import FLAG, NAMES, POSITIVE, STEM, either, one_of, whole
 from .parts import read_data, read_layer, read_part, read_regularizer, read_schedule
 from .plain import copied
-from .schema import CheckpointConfig, Config, LayerPart, PluginsConfig, TrainConfig
+from .schema import CheckpointConfig, Config, LayerPart, Part, PluginsConfig, TrainConfig
 from .table import Table, at
 
 _P = TypeVar("_P")
@@ -27,6 +27,7 @@ _KEYS = (
     "regularizer",
     "checkpoint",
     "callback",
+    "procedure",
     "plugins",
 )
 
@@ -48,6 +49,7 @@ def read(tables: Mapping[str, Any], name: str, source: str) -> Config:
         schedules=_all(top, "schedule", read_schedule),
         regularizers=_all(top, "regularizer", read_regularizer),
         callbacks=_all(top, "callback", read_part),
+        procedure=_procedure(top),
         train=_train(_section(top, "train")),
         checkpoint=_checkpoint(_section(top, "checkpoint")),
         plugins=_plugins(_section(top, "plugins")),
@@ -60,6 +62,11 @@ def _needed(top: Table, key: str) -> Any:
     if value is None:
         raise ConfigError(f"{at(top.source, f'[{key}]')}: expected this table, got nothing")
     return value
+
+
+def _procedure(top: Table) -> Part | None:
+    value = top.take_raw("procedure")
+    return None if value is None else read_part(value, "[procedure]", top.source)
 
 
 def _section(top: Table, key: str) -> Table:

@@ -115,6 +115,8 @@ class Config:
     schedules: tuple[SchedulePart, ...] = ()
     regularizers: tuple[RegularizerPart, ...] = ()
     callbacks: tuple[Part, ...] = ()
+    procedure: Part | None = None
+    """None: plain training."""
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     plugins: PluginsConfig = field(default_factory=PluginsConfig)
     source: str = field(default="", compare=False)

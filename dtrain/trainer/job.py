@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Loss,
         Metric,
         Optimizer,
+        Procedure,
         Regularizer,
         Rows,
         Schedule,
@@ -49,6 +50,7 @@ class Job:
     schedules: list[Schedule]
     regularizers: list[Regularizer]
     callbacks: list[Callback]
+    procedure: Procedure | None
 
 
 def build_job(config: Config, communicator: Communicator, recorded: Iterable[Mapping[str, Any]] = ()) -> Job:
@@ -85,6 +87,7 @@ def _build(config: Config, registry: Registry, ranks: int) -> Job:
     )
     schedules, regularizers = list(map(made, config.schedules)), list(map(made, config.regularizers))
     callbacks, transforms = list(map(made, config.callbacks)), list(map(made, config.data.transforms))
+    procedure = None if config.procedure is None else made(config.procedure)
     dataset = made(config.data)
     train, validation = hold_out(dataset, config.data.validation, config.seed)
 
@@ -99,7 +102,7 @@ def _build(config: Config, registry: Registry, ranks: int) -> Job:
     network = Network(layers, train.shape, config.train.dtype, initializer, describe)
     job = Job(
         resolved, registry, shards, train, validation, transforms, network, loss, metrics, optimizer,
-        schedules, regularizers, callbacks,
+        schedules, regularizers, callbacks, procedure,
     )  # fmt: skip
     check_job(job)
     return job

@@ -18,6 +18,7 @@ from .clock import StepClock
 from .epoch import EpochSums
 from .evaluate import evaluate
 from .figures import Figures
+from .lead import Lead, follow, start
 from .logical import Snapshot, take
 from .moments import Moments
 from .not_finite import epoch_not_finite, step_not_finite
@@ -32,6 +33,7 @@ from .update import Penalty, Update
 from .voices import Heard, Voices
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from dtrain.communicator.protocol import Communicator
@@ -70,6 +72,7 @@ class Trainer:
         self.batches, self.validation_batches = self._batches()
         per_epoch = self.batches.count
         self.steps = config.steps if config.steps is not None else per_epoch * (config.epochs or 0)
+        self.total = self.steps
         self.driver = Driver(job.optimizer, job.schedules, job.config.schedules, self.steps, per_epoch)
         self.saving = Saving(self)
         self.moments = Moments(job, self)
@@ -82,6 +85,7 @@ class Trainer:
         self.validation: dict[str, float] | None = None
         self.stop_reason: str | None = None
         self.limited = False
+        self.noted: dict[str, Any] = {}
         self._opened = False
         self._restored = False
         self._began = perf_counter()
@@ -157,8 +161,11 @@ class Trainer:
         """Trains to the end, to a signal, or to a callback's stop. A collective."""
         with Signals() as signals, np.errstate(all="ignore"):  # the engine looks for non-finite values itself
             try:
-                self._begin()
-                code = self._train(Voices(self.communicator, self.saving, signals))
+                voices = Voices(self.communicator, self.saving, signals)
+                lead = Lead(self, voices)
+                self._begin(lead)
+                procedure = self.job.procedure
+                code = self.plain(voices) if procedure is None else follow(procedure, lead)
                 return self._interrupted(code) if code else self._finish()
             except BaseException as error:
                 blame(error, self.job.registry)
@@ -168,23 +175,27 @@ class Trainer:
             finally:
                 self.progress.close()
 
-    def _begin(self) -> None:
+    def _begin(self, lead: Lead) -> None:
         if self.resume:
             self.saving.load()
         else:
             self.replica.initialize()
         self.moments.start(self.communicator)
-        self.progress.start(self.step, self.steps, title(self))
+        if self.job.procedure is not None:
+            start(self, lead)
+            self.total = self.job.procedure.steps or self.steps
+        self.progress.start(self.step, self.total, title(self))
         for warning in (*self.replica.warnings, *(() if self.resume else warnings_of(self.job.network))):
             self.progress.line(f"dtrain: warning: {warning}")
 
-    def _train(self, voices: Voices) -> int:
-        """Runs steps to the end; returns the exit code that a signal asks for, or 0."""
+    def plain(self, voices: Voices) -> int:
+        """Runs steps and epochs to the end; returns the exit code that a signal asks for, or 0."""
         while self._goes_on():
-            heard = self._one_step(voices)
+            heard, updated = self.one_step(voices)
+            if updated and self.moments:
+                self.moments("after_step")
             if heard.limit and not heard.code and self._goes_on():
-                self.stop(f"time limit of {self.job.config.train.time_limit:g} s")
-                self.limited = True
+                self.end_of_time()
             if self._whole() or not self._goes_on():
                 self._end_epoch()
             if self._goes_on():  # else the end is near, and saves
@@ -204,16 +215,28 @@ class Trainer:
     def _whole(self) -> bool:
         return self.position % self.batches.count == 0
 
-    def _one_step(self, voices: Voices) -> Heard:
+    def end_of_time(self) -> None:
+        """Ends the run, whose time limit is over."""
+        self.stop(f"time limit of {self.job.config.train.time_limit:g} s")
+        self.limited = True
+
+    def one_step(self, voices: Voices, led: Mapping[str, float] | None = None) -> tuple[Heard, bool]:
+        """Trains on the next global batch; returns what was heard, and whether the parameters were updated.
+
+        led: by a procedure, with these options for this step alone; then a step that is not finite is no error.
+        """
         epoch, index = divmod(self.position, self.batches.count)
         order = self._order_of(epoch)
         self.driver.drive(self.step)
+        before = {name: getattr(self.job.optimizer, name) for name in led or {}}
+        vars(self.job.optimizer).update(led or {})
         began = perf_counter()
         updated = self.train_step(self.batches.cut(index, order), epoch, self.step, voices.flag())
         seconds = perf_counter() - began
+        vars(self.job.optimizer).update(before)
         sums = self.train_step.sums
         heard = voices.hear(self.train_step)
-        if not updated and self.job.config.train.non_finite == "stop":
+        if not updated and led is None and self.job.config.train.non_finite == "stop":
             raise step_not_finite(self, sums)
         self._open()
         self.clock.note(seconds)
@@ -226,9 +249,7 @@ class Trainer:
             self.skipped += 1
         if self.progress.due():
             self._show(float(sums[0] / sums[1]) if sums[1] else 0.0)
-        if updated and self.moments:
-            self.moments("after_step")
-        return heard
+        return heard, updated
 
     def _order_of(self, epoch: int) -> Array:
         if self._order is None or self._order[0] != epoch:
@@ -279,7 +300,7 @@ class Trainer:
         return {"penalty": self.update.penalty()} if self.update.penalties else {}
 
     def _seconds_left(self) -> float:
-        left = self.steps - (self.position if self.job.config.train.steps is None else self.step)
+        left = self.total - (self.position if self.job.config.train.steps is None else self.step)
         return left * self.clock.recent()
 
     def _show(self, loss: float) -> None:
@@ -289,9 +310,8 @@ class Trainer:
     def _interrupted(self, code: int) -> Result:
         self._checkpoint()
         self.progress.close()
-        self.progress.line(
-            f"interrupted after step {self.step:,}; go on with: dtrain train --resume --out {self.folder.path}"
-        )
+        again = "" if self.job.procedure else f"; go on with: dtrain train --resume --out {self.folder.path}"
+        self.progress.line(f"interrupted after step {self.step:,}{again}")
         return Result(self.folder.path, None, code)
 
     def _finish(self) -> Result:
@@ -304,6 +324,9 @@ class Trainer:
         self.moments("after_checkpoint")
         if self._restored or (self.validation is None and self.held_out):
             self.validation = self._evaluate()
+        if not self.train:  # a procedure has left no epoch of training
+            self.train = evaluate(self.replica, self.figures, self.batches, "training") | self._penalty()
+            self.folder.append_metrics(epoch_line(self))
         written = summary(self)
         self.communicator.barrier()
         self.folder.write_json("summary.json", written)

@@ -141,6 +141,7 @@ def test_resolve_replaces_the_options_of_every_part():
         ("schedules", "cosine"),
         ("regularizers", "l2"),
         ("callbacks", "early_stopping"),
+        ("procedures", "lr_finder"),
         ("metrics", "accuracy"),
         ("metrics", "top"),
     ]

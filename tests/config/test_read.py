@@ -55,6 +55,7 @@ FULL: dict[str, Any] = {
     "regularizer": [{"name": "l2", "weight": 1e-4, "on": "biases", "layers": ["a"]}],
     "checkpoint": {"minutes": 5, "steps": 7, "keep": 1, "best": False},
     "callback": [{"name": "early_stopping", "patience": 5}],
+    "procedure": {"name": "lr_finder", "steps": 50},
     "plugins": {"prefer": {"optimizers.adam": "acme"}, "block": ["other"]},
 }
 
@@ -95,6 +96,7 @@ def test_every_key_is_read_and_the_engines_keys_are_no_options_of_a_part():
         regularizers=(RegularizerPart(name="l2", options={"weight": 1e-4}, on="biases", layers=("a",)),),
         checkpoint=CheckpointConfig(minutes=5.0, steps=7, keep=1, best=False),
         callbacks=(Part(name="early_stopping", options={"patience": 5}),),
+        procedure=Part(name="lr_finder", options={"steps": 50}),
         plugins=PluginsConfig(prefer={"optimizers.adam": "acme"}, block=("other",)),
     )
 
@@ -109,6 +111,7 @@ def test_the_least_config_has_the_defaults(tables):
     assert config.plugins == PluginsConfig()
     assert (config.name, config.seed, config.data.validation) == ("stem", 0, 0.0)
     assert config.schedules == config.regularizers == config.callbacks == ()
+    assert config.procedure is None
 
 
 def test_every_part_knows_where_it_was_read():
