@@ -185,6 +185,8 @@ class Trainer:
             start(self, lead)
             self.total = self.job.procedure.steps or self.steps
         self.progress.start(self.step, self.total, title(self))
+        if self.job.scaled is not None:
+            self.progress.line(self.job.scaled)
         for warning in (*self.replica.warnings, *(() if self.resume else warnings_of(self.job.network))):
             self.progress.line(f"dtrain: warning: {warning}")
 

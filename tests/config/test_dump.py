@@ -95,6 +95,10 @@ best = true
 [[callback]]
 name = "early_stopping"
 
+[procedure]
+name = "lr_finder"
+steps = 50
+
 [plugins]
 block = [
     "other",

@@ -875,7 +875,7 @@ class NeedsAFunction(Callback):
 # ---------------------------------------------------------------------- procedures
 
 
-@broken("procedures", "global_random")
+@broken("procedures", "global_random", "repeatable")
 class StepsAtRandom(Procedure):
     def run(self, course):
         course.take_step({"lr": float(np.random.random())})
