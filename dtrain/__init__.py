@@ -15,17 +15,20 @@ _HOME = {
     "Activation": "dtrain.contracts",
     "ArrayRows": "dtrain.contracts",
     "Callback": "dtrain.contracts",
+    "Course": "dtrain.contracts",
     "Dataset": "dtrain.contracts",
     "Initializer": "dtrain.contracts",
     "Layer": "dtrain.contracts",
     "Loss": "dtrain.contracts",
     "Metric": "dtrain.contracts",
     "Optimizer": "dtrain.contracts",
+    "Procedure": "dtrain.contracts",
     "Regularizer": "dtrain.contracts",
     "Rows": "dtrain.contracts",
     "Run": "dtrain.contracts",
     "Schedule": "dtrain.contracts",
     "Subset": "dtrain.contracts",
+    "Taken": "dtrain.contracts",
     "Transform": "dtrain.contracts",
     "UpdateContext": "dtrain.contracts",
     # what a part meets
@@ -38,6 +41,10 @@ _HOME = {
     "Array": "dtrain.types",
     "Backward": "dtrain.types",
     "Shape": "dtrain.types",
+    # pictures
+    "can_plot": "dtrain.plotting",
+    "check_plotting": "dtrain.plotting",
+    "drawing": "dtrain.plotting",
     # errors
     "ConfigError": "dtrain.errors",
     "DataError": "dtrain.errors",
@@ -54,17 +61,20 @@ if TYPE_CHECKING:
     from dtrain.contracts import Activation as Activation
     from dtrain.contracts import ArrayRows as ArrayRows
     from dtrain.contracts import Callback as Callback
+    from dtrain.contracts import Course as Course
     from dtrain.contracts import Dataset as Dataset
     from dtrain.contracts import Initializer as Initializer
     from dtrain.contracts import Layer as Layer
     from dtrain.contracts import Loss as Loss
     from dtrain.contracts import Metric as Metric
     from dtrain.contracts import Optimizer as Optimizer
+    from dtrain.contracts import Procedure as Procedure
     from dtrain.contracts import Regularizer as Regularizer
     from dtrain.contracts import Rows as Rows
     from dtrain.contracts import Run as Run
     from dtrain.contracts import Schedule as Schedule
     from dtrain.contracts import Subset as Subset
+    from dtrain.contracts import Taken as Taken
     from dtrain.contracts import Transform as Transform
     from dtrain.contracts import UpdateContext as UpdateContext
     from dtrain.engine import Context as Context
@@ -75,6 +85,9 @@ if TYPE_CHECKING:
     from dtrain.errors import UserError as UserError
     from dtrain.parameter import Parameter as Parameter
     from dtrain.parameter import State as State
+    from dtrain.plotting import can_plot as can_plot
+    from dtrain.plotting import check_plotting as check_plotting
+    from dtrain.plotting import drawing as drawing
     from dtrain.random import Stream as Stream
     from dtrain.registry import hookimpl as hookimpl
     from dtrain.types import Array as Array

@@ -6,6 +6,7 @@ import argparse
 from typing import NoReturn
 
 from dtrain import __version__
+from dtrain.config import recipes
 from dtrain.errors import ConfigError
 
 
@@ -35,8 +36,9 @@ def parser() -> Parser:
 
 def _config(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "config", metavar="CONFIG", nargs="?", help="a TOML file, or the name of a recipe; default: digits"
-    )
+        "config", metavar="CONFIG", nargs="?",
+        help=f"a TOML file, or the name of a recipe: {', '.join(recipes())}; default: digits",
+    )  # fmt: skip
     command.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[],
         help="change the config: --set optimizer.lr=0.01; any number of times",

@@ -11,6 +11,7 @@ from .schema import (
     Part,
     PluginsConfig,
     RegularizerPart,
+    ScaleConfig,
     SchedulePart,
     TrainConfig,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "Part",
     "PluginsConfig",
     "RegularizerPart",
+    "ScaleConfig",
     "SchedulePart",
     "TrainConfig",
     "dump",

@@ -42,6 +42,7 @@ def resolve(config: Config, table_of: Resolve) -> Config:
         schedules=each("schedules", config.schedules),
         regularizers=each("regularizers", config.regularizers),
         callbacks=each("callbacks", config.callbacks),
+        procedure=None if config.procedure is None else one("procedures", config.procedure),
         train=replace(config.train, metrics=each("metrics", config.train.metrics)),
     )
 
@@ -71,6 +72,7 @@ def to_table(config: Config) -> dict[str, Any]:
         "regularizer": [_part(part) for part in config.regularizers],
         "checkpoint": asdict(config.checkpoint),
         "callback": [_part(part) for part in config.callbacks],
+        "procedure": {} if config.procedure is None else _part(config.procedure),
         "plugins": _filled(asdict(config.plugins)),
     }
     return _filled(cast(dict[str, Any], writable(table)))

@@ -11,7 +11,7 @@ from dtrain.wording import shown
 from .checks import FLAG, NAMES, POSITIVE, STEM, either, one_of, whole
 from .parts import read_data, read_layer, read_part, read_regularizer, read_schedule
 from .plain import copied
-from .schema import CheckpointConfig, Config, LayerPart, PluginsConfig, TrainConfig
+from .schema import CheckpointConfig, Config, LayerPart, Part, PluginsConfig, ScaleConfig, TrainConfig
 from .table import Table, at
 
 _P = TypeVar("_P")
@@ -27,6 +27,7 @@ _KEYS = (
     "regularizer",
     "checkpoint",
     "callback",
+    "procedure",
     "plugins",
 )
 
@@ -48,6 +49,7 @@ def read(tables: Mapping[str, Any], name: str, source: str) -> Config:
         schedules=_all(top, "schedule", read_schedule),
         regularizers=_all(top, "regularizer", read_regularizer),
         callbacks=_all(top, "callback", read_part),
+        procedure=_procedure(top),
         train=_train(_section(top, "train")),
         checkpoint=_checkpoint(_section(top, "checkpoint")),
         plugins=_plugins(_section(top, "plugins")),
@@ -60,6 +62,11 @@ def _needed(top: Table, key: str) -> Any:
     if value is None:
         raise ConfigError(f"{at(top.source, f'[{key}]')}: expected this table, got nothing")
     return value
+
+
+def _procedure(top: Table) -> Part | None:
+    value = top.take_raw("procedure")
+    return None if value is None else read_part(value, "[procedure]", top.source)
 
 
 def _section(top: Table, key: str) -> Table:
@@ -111,11 +118,26 @@ def _train(table: Table) -> TrainConfig:
         non_finite=table.take("non_finite", one_of("stop", "skip"), "stop"),
         time_limit=table.take("time_limit", POSITIVE, None),
         exchange=table.take("exchange", one_of("exact"), "exact"),
+        scale_lr=_scale_lr(table),
     )
     table.finish()
     if (config.epochs is None) == (config.steps is None):
         got = "neither" if config.epochs is None else "both"
         raise ConfigError(f"{table.where}: expected either epochs or steps, got {got}")
+    return config
+
+
+def _scale_lr(train: Table) -> ScaleConfig | None:
+    value = train.take_raw("scale_lr")
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise train.error("scale_lr", 'a table such as { rule = "linear", reference = 256 }', value)
+    table = Table(value, "[train] scale_lr", train.source)
+    config = ScaleConfig(
+        rule=table.take("rule", one_of("linear", "sqrt")), reference=table.take("reference", whole(1), 256)
+    )
+    table.finish()
     return config
 
 

@@ -57,6 +57,14 @@ class DataPart(Part):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScaleConfig:
+    """`[train] scale_lr`: the learning rate is meant for a global batch of `reference` samples."""
+
+    rule: Literal["linear", "sqrt"]
+    reference: int = 256
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """`[train]`. Exactly one of `epochs` and `steps` is set."""
 
@@ -75,6 +83,8 @@ class TrainConfig:
     time_limit: float | None = None
     """Seconds."""
     exchange: Literal["exact"] = "exact"
+    scale_lr: ScaleConfig | None = None
+    """None: the learning rate is what the optimizer says, whatever the batch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +125,8 @@ class Config:
     schedules: tuple[SchedulePart, ...] = ()
     regularizers: tuple[RegularizerPart, ...] = ()
     callbacks: tuple[Part, ...] = ()
+    procedure: Part | None = None
+    """None: plain training."""
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     plugins: PluginsConfig = field(default_factory=PluginsConfig)
     source: str = field(default="", compare=False)

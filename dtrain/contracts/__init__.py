@@ -8,6 +8,7 @@ from .layer import Layer
 from .loss import Loss
 from .metric import Metric
 from .optimizer import Optimizer, UpdateContext
+from .procedure import Course, Procedure, Taken
 from .regularizer import Regularizer
 from .schedule import Schedule
 from .transform import Transform
@@ -24,6 +25,7 @@ KINDS: dict[str, type] = {
     "datasets": Dataset,
     "transforms": Transform,
     "callbacks": Callback,
+    "procedures": Procedure,
 }
 """Every kind of part, spelled as in its hook `dtrain_<kind>`, with its contract."""
 
@@ -32,17 +34,20 @@ __all__ = [
     "Activation",
     "ArrayRows",
     "Callback",
+    "Course",
     "Dataset",
     "Initializer",
     "Layer",
     "Loss",
     "Metric",
     "Optimizer",
+    "Procedure",
     "Regularizer",
     "Rows",
     "Run",
     "Schedule",
     "Subset",
+    "Taken",
     "Transform",
     "UpdateContext",
 ]

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from dtrain.types import Array
+
+    from .dataset import Rows
 
 
 class Run(Protocol):
@@ -40,6 +46,22 @@ class Run(Protocol):
     @property
     def options(self) -> Mapping[str, Any]:
         """The optimizer's options as of now."""
+
+    @property
+    def samples(self) -> Rows:
+        """The training samples: all of them, on every rank, without transforms."""
+
+    @property
+    def writes_to(self) -> Path | None:
+        """The run folder, on the one rank that writes into it; None on all others. It is there after a first step."""
+
+    def predict(self, x: Array) -> Array:
+        """Returns what users see of the network's outputs for x, in inference: probabilities, values.
+
+        x: (n, …), n ≥ 1, the same on every rank; the result, (n, …), too, with the same bits on any number of
+        ranks. A collective: every rank calls it, so never under a condition that only some of them meet, such as
+        `writes_to`. Not in `start` and not in `failure`.
+        """
 
     def stop(self, reason: str) -> None:
         """Ends the run after this moment; the reason is printed and kept in the summary."""

@@ -16,13 +16,13 @@ WHOLE = -1
 
 
 class Journal:
-    """Keeps what flat arrays held at the last mark, piece by piece, before a rank overwrites it.
+    """Keeps what flat arrays held at the last point, piece by piece, before a rank overwrites it.
 
     arrays: those that all ranks of a host share, each rank writing its own slice. pieces_of: the pieces of
     a rank's slice, in the order in which it changes them. slice_of: a rank's whole slice.
 
-    A mark is a moment to which the run can go back; its number grows. All ranks have passed it before any of
-    them changes an array. A rank killed between two marks leaves a slice half changed; `roll_back` mends it.
+    A point is a moment to which the run can go back; its number grows. All ranks have passed it before any of
+    them changes an array. A rank killed between two points leaves a slice half changed; `roll_back` mends it.
     """
 
     def __init__(
@@ -36,13 +36,13 @@ class Journal:
         self._note = self._notes[communicator.rank]
         self._pairs = list(zip(arrays, before, strict=True))
         self._rank = communicator.rank
-        self.mark = 0
-        """The number of the last mark: the run can go back to what the arrays held then."""
+        self.point = 0
+        """The number of the last point: the run can go back to what the arrays held then."""
 
     def begin(self) -> None:
-        """Starts to keep what this rank is about to change. An update is followed by a mark."""
+        """Starts to keep what this rank is about to change. An update is followed by a point."""
         self._note[1] = 0
-        self._note[0] = self.mark
+        self._note[0] = self.point
 
     def keep(self, count: int, piece: slice) -> None:
         """Keeps one piece before it is changed. count: its place in `pieces_of`, from 1, in order."""
@@ -51,16 +51,16 @@ class Journal:
         self._note[1] = count
 
     def keep_all(self) -> None:
-        """Keeps this rank's whole slice, unless that was done since the mark."""
-        if self._note[0] != self.mark or self._note[1] != WHOLE:
+        """Keeps this rank's whole slice, unless that was done since the point."""
+        if self._note[0] != self.point or self._note[1] != WHOLE:
             self.begin()
             self.keep(WHOLE, self._slice_of(self._rank))
 
     def roll_back(self, number: int) -> None:
-        """Brings the arrays of all ranks back to the mark of this number. One rank calls it, and may do so again."""
+        """Brings the arrays of all ranks back to the point of this number. One rank calls it, and may do so again."""
         for rank in range(self._size):
-            mark, count = self._notes[rank].tolist()
-            if mark == number:
+            point, count = self._notes[rank].tolist()
+            if point == number:
                 kept = [self._slice_of(rank)] if count == WHOLE else self._pieces_of(rank)[:count]
                 for piece in kept:
                     for array, before in self._pairs:

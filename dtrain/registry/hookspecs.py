@@ -23,6 +23,7 @@ from dtrain.contracts import (
     Loss,
     Metric,
     Optimizer,
+    Procedure,
     Regularizer,
     Schedule,
     Transform,
@@ -297,5 +298,31 @@ def dtrain_callbacks() -> Mapping[str, type[Callback]]:
         @hookimpl
         def dtrain_callbacks():
             return {"good_enough": GoodEnough}
+    """
+    return {}
+
+
+@hookspec
+def dtrain_procedures() -> Mapping[str, type[Procedure]]:
+    """Procedures by name, for `[procedure]`: what a run does instead of plain training.
+
+    Example::
+
+        from dtrain import Procedure, hookimpl
+
+        class GentleStart(Procedure):
+            \"\"\"Takes `count` steps at a tenth of the learning rate, then trains as the config says.\"\"\"
+
+            def __init__(self, count: int = 10):
+                self.count = count
+
+            def run(self, course):
+                for _ in range(self.count):
+                    course.take_step({"lr": 0.1 * course.options["lr"]})
+                course.train_on()
+
+        @hookimpl
+        def dtrain_procedures():
+            return {"gentle_start": GentleStart}
     """
     return {}

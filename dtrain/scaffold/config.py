@@ -21,6 +21,7 @@ _TABLES = {  # where a part of each kind stands, and what stands there when the 
     "optimizers": ('[optimizer]\nname = "{}"', '[optimizer]\nname = "adam"'),
     "schedules": ('[[schedule]]\nname = "{}"', ""),
     "regularizers": ('[[regularizer]]\nname = "{}"', ""),
+    "procedures": ('[procedure]\nname = "{}"', ""),
     "callbacks": ('[[callback]]\nname = "{}"\nloss = 0.01', ""),
     "metrics": (
         '[train]\nepochs = 5\nbatch_size = 64\nmetrics = ["accuracy", "{}"]',

@@ -14,6 +14,7 @@ from dtrain.random import SampleStreams, Stream
 
 from .data import Data, numbers, sample
 from .passes import Options
+from .rehearsal import Rehearsal
 from .rows import ROW_KINDS, run
 from .script import Script
 from .updates import update
@@ -138,6 +139,13 @@ def _callback(subject: Subject, *_: Any) -> dict[str, Any]:
     return {"decisions": run.decisions}
 
 
+def _procedure(subject: Subject, *_: Any) -> dict[str, Any]:
+    course, part = Rehearsal(), subject.make()
+    part.start(course)
+    part.run(course)
+    return {"decisions": course.decisions, "left": np.array(course.at)}
+
+
 _EXERCISES: dict[str, Callable[[Subject, Options, Any], dict[str, Any]]] = {
     "initializers": _initializer,
     "optimizers": _optimizer,
@@ -145,4 +153,5 @@ _EXERCISES: dict[str, Callable[[Subject, Options, Any], dict[str, Any]]] = {
     "schedules": _schedule,
     "datasets": _dataset,
     "callbacks": _callback,
+    "procedures": _procedure,
 }

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dtrain.contracts import ArrayRows
 from dtrain.trainer.logical import Snapshot
+
+if TYPE_CHECKING:
+    from dtrain.types import Array
 
 
 class Script:
@@ -16,6 +20,8 @@ class Script:
     measures = ("loss", "accuracy")
     held_out = True
     steps = 1000
+    samples = ArrayRows(np.linspace(-1, 1, 9)[:, None], np.linspace(0, 1, 9))
+    writes_to = None
 
     def __init__(self) -> None:
         self.epoch = self.step = 0
@@ -23,6 +29,9 @@ class Script:
         self.train: Mapping[str, float] = {}
         self.validation: Mapping[str, float] | None = None
         self.decisions: list[str] = []
+
+    def predict(self, x: Array) -> Array:
+        return x * self.step
 
     def stop(self, reason: str) -> None:
         self.decisions.append(f"epoch {self.epoch}, step {self.step}: stop: {reason}")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _LAYERS = ("layers", "activations")
 _ROWS = (*_LAYERS, "losses", "metrics", "transforms")
 _TRAINED = (*_ROWS, "optimizers", "regularizers")
-_EVERY = (*_TRAINED, "initializers", "schedules", "datasets", "callbacks")
+_EVERY = (*_TRAINED, "initializers", "schedules", "datasets", "callbacks", "procedures")
 
 
 _TYPED = (*_LAYERS, "losses", "transforms", "optimizers", "regularizers", "schedules", "initializers")

@@ -15,6 +15,7 @@ from dtrain.registry import Entry as PluginEntry
 from .agreement import agree
 from .checks import check_job
 from .figures import names_of
+from .scaling import scale_lr
 
 if TYPE_CHECKING:
     from dtrain.communicator.protocol import Communicator
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         Loss,
         Metric,
         Optimizer,
+        Procedure,
         Regularizer,
         Rows,
         Schedule,
@@ -49,6 +51,9 @@ class Job:
     schedules: list[Schedule]
     regularizers: list[Regularizer]
     callbacks: list[Callback]
+    procedure: Procedure | None
+    scaled: str | None
+    """What was done to the learning rate, in words."""
 
 
 def build_job(config: Config, communicator: Communicator, recorded: Iterable[Mapping[str, Any]] = ()) -> Job:
@@ -80,11 +85,13 @@ def _build(config: Config, registry: Registry, ranks: int) -> Job:
     resolved = replace(resolved, train=replace(resolved.train, shards=shards))
     layers = _layers(config, made)
     loss, optimizer = made(config.loss), made(config.optimizer)
+    scaled = scale_lr(config, optimizer)
     metrics = dict(
         zip(names_of([p.name for p in config.train.metrics]), map(made, config.train.metrics), strict=True)
     )
     schedules, regularizers = list(map(made, config.schedules)), list(map(made, config.regularizers))
     callbacks, transforms = list(map(made, config.callbacks)), list(map(made, config.data.transforms))
+    procedure = None if config.procedure is None else made(config.procedure)
     dataset = made(config.data)
     train, validation = hold_out(dataset, config.data.validation, config.seed)
 
@@ -99,7 +106,7 @@ def _build(config: Config, registry: Registry, ranks: int) -> Job:
     network = Network(layers, train.shape, config.train.dtype, initializer, describe)
     job = Job(
         resolved, registry, shards, train, validation, transforms, network, loss, metrics, optimizer,
-        schedules, regularizers, callbacks,
+        schedules, regularizers, callbacks, procedure, scaled,
     )  # fmt: skip
     check_job(job)
     return job

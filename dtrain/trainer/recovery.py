@@ -18,7 +18,7 @@ from dtrain.errors import RankLost
 
 from .checkpoint import SUFFIX
 from .logical import Snapshot
-from .mark import Mark, go_back
+from .point import Point, go_back
 
 if TYPE_CHECKING:
     from dtrain.communicator.protocol import Communicator
@@ -52,31 +52,33 @@ def recover(communicator: Communicator, trainer: Trainer | None) -> Way:
 
 def _recover(communicator: Communicator, trainer: Trainer | None, began: float) -> Way:
     own = (
-        [-1, 0] if trainer is None or trainer.mark is None else [trainer.mark.number, trainer.seat.generation]
+        [-1, 0]
+        if trainer is None or trainer.point is None
+        else [trainer.point.number, trainer.seat.generation]
     )
     said = communicator.share(own)
     latest = max(number for number, _ in said)
-    if latest < 0 or trainer is None:  # no rank marks a moment before all have a trainer
+    if latest < 0 or trainer is None:  # no rank points a moment before all have a trainer
         return Way.FROM_START
     leader = next(rank for rank, (number, _) in enumerate(said) if number == latest)
-    trainer.lead(communicator.rank == 0)
-    mark = _share_mark(trainer, communicator, leader)
+    trainer.speak(communicator.rank == 0)
+    point = _share_point(trainer, communicator, leader)
     generation = max(generation for _, generation in said)
     source = trainer.seat if trainer.seat.generation == generation else trainer.pending
     assert source is not None, "a rank that has another's seat behind it has waited for all to be there"
     if source.update.journal is None:
         found = communicator.share(any(trainer.folder.checkpoints.glob(f"step-*{SUFFIX}")))[0]
-        return Way.FROM_CHECKPOINT if mark.folder is not None and found else Way.FROM_START
-    _change_seats(trainer, source, mark)
+        return Way.FROM_CHECKPOINT if point.folder is not None and found else Way.FROM_START
+    _change_seats(trainer, source, point)
     trainer.tell_loss(perf_counter() - began)
     return Way.IN_PLACE
 
 
-def _change_seats(trainer: Trainer, source: Seat, mark: Mark) -> None:
+def _change_seats(trainer: Trainer, source: Seat, point: Point) -> None:
     communicator, journal = trainer.communicator, source.update.journal
     if communicator.rank == 0:
         assert journal is not None
-        journal.roll_back(mark.number)
+        journal.roll_back(point.number)
     communicator.barrier()
     seat = trainer.make_seat(source.generation + 1)
     own = seat.replica.own
@@ -88,29 +90,29 @@ def _change_seats(trainer: Trainer, source: Seat, mark: Mark) -> None:
     communicator.barrier()  # who comes through it knows that the new seats are whole
     trainer.take(seat)
     trainer.pending = None
-    go_back(trainer, mark)
-    trainer.remember(mark)
+    go_back(trainer, point)
+    trainer.remember(point)
 
 
-def _share_mark(trainer: Trainer, communicator: Communicator, leader: int) -> Mark:
-    """Returns the leader's mark."""
+def _share_point(trainer: Trainer, communicator: Communicator, leader: int) -> Point:
+    """Returns the leader's point."""
     words: Any = None
     arrays: list[Array] = []
     if communicator.rank == leader:
-        assert trainer.mark is not None
-        words, arrays = _as_words(trainer.mark)
+        assert trainer.point is not None
+        words, arrays = _as_words(trainer.point)
     words = communicator.share(words)[leader]
     arrays = _broadcast(communicator, leader, arrays)
     return _from_words(words, arrays)
 
 
-def _as_words(mark: Mark) -> tuple[dict[str, Any], list[Array]]:
-    """Returns a mark as JSON values and the arrays in it."""
-    words = dict(vars(mark))
+def _as_words(point: Point) -> tuple[dict[str, Any], list[Array]]:
+    """Returns a point as JSON values and the arrays in it."""
+    words = dict(vars(point))
     arrays = list(words.pop("states"))
     words["states"] = len(arrays)
     callbacks = []
-    for state in mark.callbacks:
+    for state in point.callbacks:
         plain = dict(state)
         for key, value in state.items():
             if isinstance(value, Snapshot):
@@ -120,7 +122,7 @@ def _as_words(mark: Mark) -> tuple[dict[str, Any], list[Array]]:
     return words | {"callbacks": callbacks}, arrays
 
 
-def _from_words(words: dict[str, Any], arrays: list[Array]) -> Mark:
+def _from_words(words: dict[str, Any], arrays: list[Array]) -> Point:
     def value_of(value: Any) -> Any:
         if isinstance(value, dict) and value.keys() == {"snapshot"}:
             at, states = value["snapshot"]
@@ -128,7 +130,7 @@ def _from_words(words: dict[str, Any], arrays: list[Array]) -> Mark:
         return value
 
     callbacks = [{key: value_of(value) for key, value in state.items()} for state in words["callbacks"]]
-    return Mark(**words | {"callbacks": callbacks, "states": arrays[: words["states"]]})
+    return Point(**words | {"callbacks": callbacks, "states": arrays[: words["states"]]})
 
 
 def _broadcast(communicator: Communicator, leader: int, arrays: list[Array]) -> list[Array]:

@@ -17,7 +17,7 @@ def title(trainer: Trainer) -> str:
     return (
         f"{config.name}: {trainer.size:,} parameters, {trainer.batches.samples:,} samples"
         f"{f' and {held_out.samples:,} for validation' if held_out else ''}, "
-        f"{trainer.steps:,} steps of {config.train.batch_size:,}, "
+        f"{_course(trainer)} of {config.train.batch_size:,}, "
         f"on {ranks} rank{'s' * (ranks > 1)} ({trainer.job.shards} shard{'s' * (trainer.job.shards > 1)})"
     )
 
@@ -28,6 +28,11 @@ def loss_line(trainer: Trainer, lost: list[dict[str, Any]], seconds: float) -> s
     ranks = trainer.communicator.size
     left = f"{ranks} rank{'s go' if ranks > 1 else ' goes'} on"
     return f"dtrain: warning: lost {who}; {left} after step {trainer.step:,} ({1000 * seconds:.0f} ms)"
+
+
+def _course(trainer: Trainer) -> str:
+    part = trainer.job.config.procedure
+    return f"{trainer.steps:,} steps" if part is None else f"{part.name} in steps"
 
 
 def epoch_line(trainer: Trainer) -> dict[str, Any]:
@@ -47,7 +52,8 @@ def summary(trainer: Trainer) -> dict[str, Any]:
     """Returns what summary.json holds. A run that had no step left to do keeps the times it had."""
     seconds = trainer.clock.median()
     measured = {"samples_per_second": trainer.rows / seconds, "step_seconds": seconds} if seconds else {}
-    before = trainer.folder.before
+    before, part = trainer.folder.before, trainer.job.config.procedure
+    led = {} if part is None else {"procedure": {"name": part.name, **trainer.noted}}
     return {
         "dtrain": __version__,
         "ranks": trainer.communicator.size,
@@ -57,6 +63,7 @@ def summary(trainer: Trainer) -> dict[str, Any]:
         "skipped": trainer.skipped,
         "stopped": trainer.stop_reason,
         "lost": trainer.lost,
+        **led,
         "samples_per_second": before.get("samples_per_second"),
         "step_seconds": before.get("step_seconds"),
         **measured,

@@ -65,7 +65,7 @@ class Saving:
         )
 
     def state(self) -> list[Any]:
-        """Returns what a mark must keep."""
+        """Returns what a point must keep."""
         return [self._best, self._saved_step]
 
     def load_state(self, state: list[Any]) -> None:

@@ -14,6 +14,7 @@ from dtrain.registry import blaming
 
 from .agreement import agree
 from .job import build_job
+from .lead import check_resume
 from .progress import Progress
 from .recovery import Way, recover
 from .run_folder import RunFolder, check_folder, default_folder
@@ -70,6 +71,7 @@ def _trainer(
     config = agree(communicator, load)
     folder = _folder(config, communicator, out, resume, overwrite)
     if resume:
+        agree(communicator, lambda: check_resume(config))
         config = agree(communicator, lambda: _as_recorded(config, folder.path))
     job = build_job(config, communicator, folder.recorded_plugins() if resume else ())
     with blaming(job.registry):

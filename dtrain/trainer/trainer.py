@@ -17,10 +17,12 @@ from .clock import StepClock
 from .epoch import EpochSums
 from .evaluate import evaluate
 from .figures import Figures
+from .lead import Lead, follow, start
 from .logical import Snapshot, take
-from .mark import Mark, take_mark
 from .moments import Moments
 from .not_finite import epoch_not_finite, step_not_finite
+from .point import Point, take_point
+from .predict import predict
 from .report import epoch_line, loss_line, summary, title
 from .result import Result
 from .run_folder import whoami
@@ -31,7 +33,11 @@ from .signals import Signals
 from .voices import NOTHING, Heard, Voices
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from dtrain.communicator.protocol import Communicator
+    from dtrain.contracts import Rows
     from dtrain.types import Array
 
     from .job import Job
@@ -60,12 +66,13 @@ class Trainer:
         config = job.config.train
         self.take(self.make_seat(0))
         self.pending: Seat | None = None
-        self.mark: Mark | None = None
+        self.point: Point | None = None
         self.ranks: list[dict[str, Any]] = []
         self.lost: list[dict[str, Any]] = []
         self._place = communicator.rank
         per_epoch = self.batches.count
         self.steps = config.steps if config.steps is not None else per_epoch * (config.epochs or 0)
+        self.total = self.steps
         self.driver = Driver(job.optimizer, job.schedules, job.config.schedules, self.steps, per_epoch)
         self.saving = Saving(self)
         self.moments = Moments(job, self)
@@ -78,6 +85,7 @@ class Trainer:
         self.validation: dict[str, float] | None = None
         self.stop_reason: str | None = None
         self.limited = False
+        self.noted: dict[str, Any] = {}
         self.opened = False
         self._acted = True
         self._heard = NOTHING
@@ -98,19 +106,19 @@ class Trainer:
         self.replica, self.update, self.train_step = seat.replica, seat.update, seat.step
         self.batches, self.validation_batches = seat.batches, seat.validation
 
-    def lead(self, leads: bool) -> None:
+    def speak(self, speaks: bool) -> None:
         """Makes this rank the one that writes and speaks, or not."""
-        self.folder.writes = leads
-        self.progress.speaks = leads
+        self.folder.writes = speaks
+        self.progress.speaks = speaks
 
-    def remember(self, mark: Mark) -> None:
-        """Makes a mark the moment to which the run goes back when ranks die."""
-        self.mark = mark
+    def remember(self, point: Point) -> None:
+        """Makes a point the moment to which the run goes back when ranks die."""
+        self.point = point
         if self.update.journal is not None:
-            self.update.journal.mark = mark.number
+            self.update.journal.point = point.number
 
     def set_out(self, acted: bool, folder: str | None) -> None:
-        """Sets how far the run had come at a mark. folder: where it is written, if it is."""
+        """Sets how far the run had come at a point. folder: where it is written, if it is."""
         self._acted, self._heard = acted, NOTHING
         self.opened = folder is not None
         if folder is not None:
@@ -150,6 +158,20 @@ class Trainer:
         """The mean size of a global batch."""
         return self.batches.samples / self.batches.count
 
+    @property
+    def samples(self) -> Rows:
+        """The training samples."""
+        return self.job.train
+
+    @property
+    def writes_to(self) -> Path | None:
+        """The run folder, on the rank that writes."""
+        return self.folder.path if self.folder.writes else None
+
+    def predict(self, x: Array) -> Array:
+        """Returns what users see of the network's outputs for x, on every rank. A collective."""
+        return predict(self.replica, self.job.loss, x, self.job.config.train.batch_size)
+
     def stop(self, reason: str) -> None:
         """Ends the run after this moment."""
         self.stop_reason = self.stop_reason or reason
@@ -171,9 +193,13 @@ class Trainer:
         """Trains to the end, to a signal, or to a callback's stop. A collective."""
         with Signals() as signals, np.errstate(all="ignore"):  # the engine looks for non-finite values itself
             try:
-                if self.mark is None:
-                    self._begin()
-                return self._train(Voices(self.communicator, self.saving, signals))
+                voices = Voices(self.communicator, self.saving, signals)
+                lead = Lead(self, voices)
+                if self.point is None:
+                    self._begin(lead)
+                procedure = self.job.procedure
+                code = self.plain(voices) if procedure is None else follow(procedure, lead)
+                return self._interrupted(code) if code else self._finish()
             except BaseException as error:
                 if isinstance(error, RankLost) and self.communicator.recovers:
                     raise
@@ -184,39 +210,47 @@ class Trainer:
             finally:
                 self.progress.close()
 
-    def _begin(self) -> None:
+    def _begin(self, lead: Lead) -> None:
         if self.resume:
             self.saving.load()
         else:
             self.replica.initialize()
             learn(self.replica, self.batches, "start")
         self.moments.start(self.communicator)
-        self.progress.start(self.step, self.steps, title(self))
+        if self.job.procedure is not None:
+            start(self, lead)
+            self.total = self.job.procedure.steps or self.steps
+        self.progress.start(self.step, self.total, title(self))
+        if self.job.scaled is not None:
+            self.progress.line(self.job.scaled)
         self.ranks = self.communicator.share(whoami(self.communicator.rank))
         for warning in (*self.replica.warnings, *(() if self.resume else warnings_of(self.job.network))):
             self.progress.line(f"dtrain: warning: {warning}")
         self.communicator.barrier()  # every rank can go on from here when others die
         self._note(acted=True)
 
-    def _train(self, voices: Voices) -> Result:
-        """Runs steps to the end; begins with what a loss of ranks has left undone."""
+    def plain(self, voices: Voices) -> int:
+        """Runs steps and epochs to the end; returns the exit code that a signal asks for, or 0.
+
+        Called again after ranks were lost, it begins with what their loss has left undone.
+        """
         while True:
             if not self._acted:
                 code = self._act(self._heard)
                 self._note(acted=True)
                 if code:
-                    return self._interrupted(code)
+                    return code
             elif self._goes_on():
-                self._heard = self._one_step(voices)
+                self._heard, self._updated = self.one_step(voices)
                 self._note(acted=self._nothing_follows())
             else:
-                return self._finish()
+                return 0
 
     def _note(self, *, acted: bool) -> None:
-        """Notes how far the run has come, so that it can go back to here."""
+        """Notes how far the run has come, so that it can go back to here; not into the middle of a procedure."""
         self._acted = acted
-        if self.communicator.recovers:
-            self.remember(take_mark(self, self.mark, acted))
+        if self.communicator.recovers and self.job.procedure is None:
+            self.remember(take_point(self, self.point, acted))
 
     def _nothing_follows(self) -> bool:
         """Tells whether there is nothing to do after this step but the next."""
@@ -234,8 +268,7 @@ class Trainer:
         if self._updated and self.moments:
             self.moments("after_step")
         if heard.limit and not heard.code and self._goes_on():
-            self.stop(f"time limit of {self.job.config.train.time_limit:g} s")
-            self.limited = True
+            self.end_of_time()
         if self._whole() or not self._goes_on():
             self._end_epoch()
         if self._goes_on():  # else the end is near, and saves
@@ -255,16 +288,28 @@ class Trainer:
     def _whole(self) -> bool:
         return self.position % self.batches.count == 0
 
-    def _one_step(self, voices: Voices) -> Heard:
+    def end_of_time(self) -> None:
+        """Ends the run, whose time limit is over."""
+        self.stop(f"time limit of {self.job.config.train.time_limit:g} s")
+        self.limited = True
+
+    def one_step(self, voices: Voices, led: Mapping[str, float] | None = None) -> tuple[Heard, bool]:
+        """Trains on the next global batch; returns what was heard, and whether the parameters were updated.
+
+        led: by a procedure, with these options for this step alone; then a step that is not finite is no error.
+        """
         epoch, index = divmod(self.position, self.batches.count)
         order = self._order_of(epoch)
         self.driver.drive(self.step)
+        before = {name: getattr(self.job.optimizer, name) for name in led or {}}
+        vars(self.job.optimizer).update(led or {})
         began = perf_counter()
         updated = self.train_step(self.batches.cut(index, order), epoch, self.step, voices.flag())
         seconds = perf_counter() - began
+        vars(self.job.optimizer).update(before)
         sums = self.train_step.sums
         heard = voices.hear(self.train_step)
-        if not updated and self.job.config.train.non_finite == "stop":
+        if not updated and led is None and self.job.config.train.non_finite == "stop":
             raise step_not_finite(self, sums)
         self._open()
         self.clock.note(seconds)
@@ -277,8 +322,7 @@ class Trainer:
             self.skipped += 1
         if self.progress.due():
             self._show(float(sums[0] / sums[1]) if sums[1] else 0.0)
-        self._updated = updated
-        return heard
+        return heard, updated
 
     def _order_of(self, epoch: int) -> Array:
         if self._order is None or self._order[0] != epoch:
@@ -329,7 +373,7 @@ class Trainer:
         return {"penalty": self.update.penalty()} if self.update.penalties else {}
 
     def _seconds_left(self) -> float:
-        left = self.steps - (self.position if self.job.config.train.steps is None else self.step)
+        left = self.total - (self.position if self.job.config.train.steps is None else self.step)
         return left * self.clock.recent()
 
     def _show(self, loss: float) -> None:
@@ -339,9 +383,8 @@ class Trainer:
     def _interrupted(self, code: int) -> Result:
         self._checkpoint()
         self.progress.close()
-        self.progress.line(
-            f"interrupted after step {self.step:,}; go on with: dtrain train --resume --out {self.folder.path}"
-        )
+        again = "" if self.job.procedure else f"; go on with: dtrain train --resume --out {self.folder.path}"
+        self.progress.line(f"interrupted after step {self.step:,}{again}")
         return Result(self.folder.path, None, code)
 
     def _finish(self) -> Result:
@@ -357,6 +400,9 @@ class Trainer:
         self.moments("after_checkpoint")
         if self._changed or (self.validation is None and self.held_out):
             self.validation = self._evaluate()
+        if not self.train:  # a procedure has left no epoch of training
+            self.train = evaluate(self.replica, self.figures, self.batches, "training") | self._penalty()
+            self.folder.append_metrics(epoch_line(self))
         written = summary(self)
         self.communicator.barrier()
         self.folder.write_json("summary.json", written)

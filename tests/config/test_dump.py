@@ -95,6 +95,10 @@ best = true
 [[callback]]
 name = "early_stopping"
 
+[procedure]
+name = "lr_finder"
+steps = 50
+
 [plugins]
 block = [
     "other",
@@ -141,6 +145,7 @@ def test_resolve_replaces_the_options_of_every_part():
         ("schedules", "cosine"),
         ("regularizers", "l2"),
         ("callbacks", "early_stopping"),
+        ("procedures", "lr_finder"),
         ("metrics", "accuracy"),
         ("metrics", "top"),
     ]

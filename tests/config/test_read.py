@@ -16,6 +16,7 @@ from dtrain.config import (
     Part,
     PluginsConfig,
     RegularizerPart,
+    ScaleConfig,
     SchedulePart,
     TrainConfig,
 )
@@ -51,10 +52,12 @@ FULL: dict[str, Any] = {
         "non_finite": "skip",
         "time_limit": 60,
         "exchange": "exact",
+        "scale_lr": {"rule": "sqrt", "reference": 32},
     },
     "regularizer": [{"name": "l2", "weight": 1e-4, "on": "biases", "layers": ["a"]}],
     "checkpoint": {"minutes": 5, "steps": 7, "keep": 1, "best": False},
     "callback": [{"name": "early_stopping", "patience": 5}],
+    "procedure": {"name": "lr_finder", "steps": 50},
     "plugins": {"prefer": {"optimizers.adam": "acme"}, "block": ["other"]},
 }
 
@@ -91,10 +94,12 @@ def test_every_key_is_read_and_the_engines_keys_are_no_options_of_a_part():
             clip_value=0.5,
             non_finite="skip",
             time_limit=60.0,
+            scale_lr=ScaleConfig(rule="sqrt", reference=32),
         ),
         regularizers=(RegularizerPart(name="l2", options={"weight": 1e-4}, on="biases", layers=("a",)),),
         checkpoint=CheckpointConfig(minutes=5.0, steps=7, keep=1, best=False),
         callbacks=(Part(name="early_stopping", options={"patience": 5}),),
+        procedure=Part(name="lr_finder", options={"steps": 50}),
         plugins=PluginsConfig(prefer={"optimizers.adam": "acme"}, block=("other",)),
     )
 
@@ -109,6 +114,7 @@ def test_the_least_config_has_the_defaults(tables):
     assert config.plugins == PluginsConfig()
     assert (config.name, config.seed, config.data.validation) == ("stem", 0, 0.0)
     assert config.schedules == config.regularizers == config.callbacks == ()
+    assert config.procedure is None
 
 
 def test_every_part_knows_where_it_was_read():
@@ -147,10 +153,10 @@ def test_the_tables_are_not_shared(tables):
 
 TRAIN_KEYS = (
     "'accumulate', 'batch_size', 'clip_norm', 'clip_value', 'dtype', 'epochs', 'exchange', 'metrics', "
-    "'non_finite', 'shards', 'steps', 'time_limit'"
+    "'non_finite', 'scale_lr', 'shards', 'steps', 'time_limit'"
 )
 TOP_KEYS = (
-    "'callback', 'checkpoint', 'data', 'loss', 'name', 'network', 'optimizer', 'plugins', 'regularizer', "
+    "'callback', 'checkpoint', 'data', 'loss', 'name', 'network', 'optimizer', 'plugins', 'procedure', 'regularizer', "
     "'schedule', 'seed', 'train'"
 )
 PREFER = 'x.toml: [plugins] prefer: expected a table such as { "optimizers.adam" = "acme" }, got '

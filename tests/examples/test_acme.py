@@ -96,6 +96,7 @@ def test_the_config_uses_every_part(acme, parts):
     config = load(PROJECT / "config.toml")
     used = [
         ("datasets", config.data), ("losses", config.loss), ("optimizers", config.optimizer),
+        ("procedures", config.procedure),
         *(("layers", part) for part in config.network),
         *(("transforms", part) for part in config.data.transforms),
         *(("schedules", part) for part in config.schedules),

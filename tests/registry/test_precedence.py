@@ -118,7 +118,7 @@ def test_a_preference_beats_every_level(rivals):
             "acme",
             "[plugins] prefer: expected a key such as 'optimizers.adam', got 'optimizer.adam'; kinds: "
             "'activations', 'callbacks', 'datasets', 'initializers', 'layers', 'losses', 'metrics', "
-            "'optimizers', 'regularizers', 'schedules', 'transforms'",
+            "'optimizers', 'procedures', 'regularizers', 'schedules', 'transforms'",
         ),
     ],
 )

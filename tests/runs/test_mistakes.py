@@ -310,15 +310,19 @@ def test_a_folder_that_is_not_writable(elsewhere, write, dtrain, monkeypatch):
     assert (ended.code, ended.err) == (2, f"dtrain: {message}\n")
 
 
+RECIPES = (
+    "'approximation', 'autoencoder', 'digits', 'lenet', 'linear_regression', 'logistic_regression', 'mnist', "
+    "'perceptron', 'poisson_regression', 'residual', 'softmax_regression'"
+)
 CONFIGS = {
     "none": (
         "nothing.toml",
-        "no config 'nothing.toml': expected a TOML file or the name of a recipe; recipes: 'digits', 'mnist'",
+        f"no config 'nothing.toml': expected a TOML file or the name of a recipe; recipes: {RECIPES}",
     ),
     "a recipe with a typo": (
         "digit",
         "no config 'digit': expected a TOML file or the name of a recipe; did you mean 'digits'?; "
-        "recipes: 'digits', 'mnist'",
+        f"recipes: {RECIPES}",
     ),
     "a folder": ("folder", "folder: expected a TOML file, got a folder"),
     "no TOML": ("bad.toml", "bad.toml: expected TOML, got: Invalid value (at line 2, column 5)"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from dtrain.config import recipes
+
 BIAS = "dtrain: warning: layer 'dense_1' has a bias that layer 'batch_norm_1' takes away again: "
 NETWORK = [{"name": "dense", "units": 4}, {"name": "batch_norm"}, {"name": "dense", "units": 3}]
 
@@ -25,7 +27,7 @@ def test_equal_weights_are_told_at_the_start_and_not_after_a_resume(write, dtrai
     assert "dtrain: warning" not in ended.err
 
 
-@pytest.mark.parametrize("recipe", ["digits"])
+@pytest.mark.parametrize("recipe", [name for name in recipes() if name != "mnist"])
 def test_the_recipes_are_without_fault(recipe, dtrain):
     ended = dtrain("train", recipe, "--set", "train.steps=1", "--out", "out")
     assert ended.code == 0

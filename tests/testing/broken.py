@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 from numpy.random import default_rng, rand
 
@@ -18,6 +20,7 @@ from dtrain import (
     Loss,
     Metric,
     Optimizer,
+    Procedure,
     Regularizer,
     Schedule,
     Transform,
@@ -1054,6 +1057,32 @@ class NeedsAFunction(Callback):
 
     def __init__(self, when) -> None:
         self.when = when
+
+
+# ---------------------------------------------------------------------- procedures
+
+
+@broken("procedures", "global_random", "repeatable")
+class StepsAtRandom(Procedure):
+    def run(self, course):
+        course.take_step({"lr": float(np.random.random())})
+
+
+@broken("procedures", "repeatable")
+class StepsByTheClock(Procedure):
+    def run(self, course):
+        course.take_step({"lr": 1 / time.perf_counter_ns()})
+
+
+@broken("procedures", "options")
+class NeedsALeader(Procedure):
+    examples = [{"by": abs}]
+
+    def __init__(self, by) -> None:
+        self.by = by
+
+    def run(self, course):
+        course.train_on()
 
 
 class Add(Layer):

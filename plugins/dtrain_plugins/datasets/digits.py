@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 
 from dtrain import DataError, Dataset
 
 from .checks import Named, opened, reading, rows_of
+from .scikit_learn import file_of
 
-_FILE = "datasets/data/digits.csv.gz"
 _COLUMNS = 65  # 64 pixels of 0 … 16, and the class
 _WHITE = 16
 
@@ -30,7 +27,7 @@ class Digits(Dataset):
     examples = [{}]
 
     def __init__(self) -> None:
-        path = _file()
+        path = file_of("digits", "digits.csv.gz")
         with reading(path, "the digits of scikit-learn"), opened(path) as file:
             table = np.array([[int(cell) for cell in line.split(b",")] for line in file], np.int64)
         if table.shape[1:] != (_COLUMNS,):
@@ -44,18 +41,3 @@ class Digits(Dataset):
             raise DataError(f"{path}: expected {expected}, got {got}; install scikit-learn again")
         x = (table[:, :-1] / _WHITE).astype(np.float32)
         self.train = rows_of(Named(x, f"{path}, pixels"), Named(table[:, -1], f"{path}, classes"))
-
-
-def _file() -> Path:
-    try:
-        spec = importlib.util.find_spec("sklearn")
-    except ValueError:  # something in sys.modules calls itself sklearn and has no spec
-        spec = None
-    for folder in (spec and spec.submodule_search_locations) or ():
-        path = Path(folder, _FILE)
-        if path.exists():
-            return path
-    raise DataError(
-        "digits: expected the file that comes with scikit-learn, got no scikit-learn with it; "
-        'pip install "dtrain[demo]", or choose another dataset in data.name'
-    )

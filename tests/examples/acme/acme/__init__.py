@@ -10,6 +10,7 @@ from .layers import Centre, ScaleShift
 from .losses import LogCosh
 from .metrics import Within
 from .optimizers import Adam, Signum
+from .procedures import GentleStart
 from .regularizers import LogSquare
 from .schedules import InverseTime
 from .transforms import Jitter
@@ -68,3 +69,8 @@ def dtrain_transforms():
 @hookimpl
 def dtrain_callbacks():
     return {"goal": Goal}
+
+
+@hookimpl
+def dtrain_procedures():
+    return {"gentle_start": GentleStart}

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from .trainer import Trainer
 
 COUNTERS = ("position", "step", "skipped", "train", "validation", "stop_reason", "limited")
-"""Attributes of a trainer that a mark keeps; each is replaced, never changed, by what happens later."""
+"""Attributes of a trainer that a point keeps; each is replaced, never changed, by what happens later."""
 
 
 @dataclass(frozen=True)
-class Mark:
+class Point:
     """The moment after the update up to a position: before or after (`acted`) what follows it.
 
     What follows an update: callbacks, the end of an epoch, a checkpoint. counters: in the order of COUNTERS.
@@ -35,18 +35,21 @@ class Mark:
 
     @property
     def number(self) -> int:
-        """Grows from mark to mark."""
+        """Grows from point to point."""
         return 2 * int(self.counters[0]) + self.acted
 
 
-def take_mark(trainer: Trainer, before: Mark | None, acted: bool) -> Mark:
-    """Returns the mark of this moment. before: the one before it: until `acted`, no schedule or callback was called."""
+def take_point(trainer: Trainer, before: Point | None, acted: bool) -> Point:
+    """Returns the point of this moment.
+
+    before: the one before it; until `acted`, no schedule or callback has been called since.
+    """
     if before is None or acted:
         schedules = trainer.driver.state()
         callbacks = [dict(callback.state()) for callback in trainer.job.callbacks]
     else:
         schedules, callbacks = before.schedules, before.callbacks
-    return Mark(
+    return Point(
         acted,
         [getattr(trainer, name) for name in COUNTERS],
         trainer.so_far.state(),
@@ -59,16 +62,16 @@ def take_mark(trainer: Trainer, before: Mark | None, acted: bool) -> Mark:
     )
 
 
-def go_back(trainer: Trainer, mark: Mark) -> None:
-    """Makes the trainer, but for its flat arrays, what it was at this mark."""
-    for name, value in zip(COUNTERS, mark.counters, strict=True):
+def go_back(trainer: Trainer, point: Point) -> None:
+    """Makes the trainer, but for its flat arrays, what it was at this point."""
+    for name, value in zip(COUNTERS, point.counters, strict=True):
         setattr(trainer, name, value)
-    trainer.so_far.load_state(mark.sums)
-    trainer.saving.load_state(mark.saving)
-    trainer.driver.load_state(mark.schedules)
-    trainer.job.optimizer.load_state(mark.optimizer)
-    for callback, state in zip(trainer.job.callbacks, mark.callbacks, strict=True):
+    trainer.so_far.load_state(point.sums)
+    trainer.saving.load_state(point.saving)
+    trainer.driver.load_state(point.schedules)
+    trainer.job.optimizer.load_state(point.optimizer)
+    for callback, state in zip(trainer.job.callbacks, point.callbacks, strict=True):
         callback.load_state(dict(state))
-    for running, value in zip(trainer.replica.network.states, mark.states, strict=True):
+    for running, value in zip(trainer.replica.network.states, point.states, strict=True):
         running.value = value
-    trainer.set_out(mark.acted, mark.folder)
+    trainer.set_out(point.acted, point.folder)
