@@ -88,7 +88,7 @@ def lines(out: Path) -> list[Any]:
     return [{key: line[key] for key in line if key != "seconds"} for line in written]
 
 
-@pytest.point.parametrize("start", [1, 4])
+@pytest.mark.parametrize("start", [1, 4])
 def test_a_rank_killed_in_any_collective_changes_nothing(run, undisturbed, tmp_path, start):
     for number in range(start, undisturbed["collectives"], 7):
         victim = number % RANKS
@@ -101,7 +101,7 @@ def test_a_rank_killed_in_any_collective_changes_nothing(run, undisturbed, tmp_p
         assert summary["ranks"] == RANKS - 1
 
 
-@pytest.point.parametrize("apart", [0, 1, 2, 3, 5, 8, 13, 30])
+@pytest.mark.parametrize("apart", [0, 1, 2, 3, 5, 8, 13, 30])
 def test_two_ranks_killed_at_once_or_while_the_others_recover(run, undisturbed, tmp_path, apart):
     for number in range(5 + apart % 4, undisturbed["collectives"] - apart, 29):
         deaths = {number % RANKS: (number, NOBODY), (number + 1) % RANKS: (number + apart, (0,))}
@@ -145,7 +145,7 @@ def dies_in_an_update(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     monkeypatch.setattr(Update, "_apply_kept", torn)
 
 
-@pytest.point.parametrize("step", [1, 4])
+@pytest.mark.parametrize("step", [1, 4])
 def test_a_rank_killed_in_the_middle_of_an_update_leaves_it_undone(data, tmp_path, monkeypatch, step):
     run = Run(data)
     undisturbed = run(tmp_path / "undisturbed", {})
