@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from .figures import Figures
 
 
-def evaluate(replica: Replica, figures: Figures, batches: Batches) -> dict[str, float]:
+def evaluate(
+    replica: Replica, figures: Figures, batches: Batches, name: str = "validation"
+) -> dict[str, float]:
     """Returns the figures over all samples, in blocks of a batch, in inference. A collective.
 
+    name: how messages call the samples.
     Raises DataError on all ranks where one of them met samples that cannot be used.
     """
     context = replica.context
@@ -34,5 +37,5 @@ def evaluate(replica: Replica, figures: Figures, batches: Batches) -> dict[str, 
     assert leaves is not None, "a set of samples has at least one"
     problems = [found for found in replica.communicator.share(problem) if found is not None]
     if problems:
-        raise on_all_ranks(DataError(f"{problems[0]} (one of the validation samples)"))
+        raise on_all_ranks(DataError(f"{problems[0]} (one of the {name} samples)"))
     return figures.result(replica.totals.add(leaves), batches.samples)
