@@ -56,10 +56,8 @@ class Trained:
         def check(y: Array | None) -> None:
             self.loss.check(y, network.shape)
 
-        size = self.config.train.batch_size
-        return Batches(
-            rows, size, replica.shards, replica.first, replica.last, network.dtype, check=check
-        )  # fmt: skip
+        cut = replica.shards, replica.first, replica.last
+        return Batches(rows, self.config.train.batch_size, *cut, network.dtype, check=check)
 
     @cached_property
     def dataset(self) -> Dataset:

@@ -38,16 +38,27 @@ class Cuts(Layout):
 
 
 class Options(NamedTuple):
-    """How to run. look: is shown every raw result. frozen: inputs are read-only. prepare: is given the context."""
+    """How to run.
+
+    sampling: None: as training. look: is shown every raw result. frozen: inputs are read-only. prepare: is given
+    the context.
+    """
 
     dtype: Any = np.float64
     training: bool = True
+    sampling: bool | None = None
     seed: int = 0
     epoch: int = 0
     place: int = 0
     frozen: bool = False
     look: Look | None = None
     prepare: Callable[[Context], None] | None = None
+
+    def moment(self) -> dict[str, Any]:
+        """Returns what the context is told of the pass."""
+        step = 10 * self.epoch
+        modes = {"training": self.training, "sampling": self.sampling}
+        return {**modes, "step": step, "epoch": self.epoch, "place": self.place}
 
 
 def cast_rows(array: Array, layout: Layout, options: Options) -> Array:
