@@ -14,7 +14,7 @@ from .guard import Scope
 def prepare(scope: Scope, doing: str) -> None:
     """Sets the threads, before NumPy is there; doing: what the rank is at, for messages of failures."""
     set_threads(threads_for("auto", scope.launched.local_size if scope.launched else 1))
-    scope.where = lambda: doing
+    scope.where, scope.lost = lambda: doing, "nothing written"
 
 
 def warn(warnings: Sequence[str]) -> None:

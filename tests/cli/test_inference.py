@@ -105,6 +105,17 @@ def test_predict_tells_of_values_that_are_not_finite(run):
     )
 
 
+def test_ctrl_c_leaves_no_output(run, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dtrain.inference.output.NpyOutput.write", interrupted)
+    before = {*os.listdir()}
+    said = run.dtrain("predict", "run", "--input", "X.npy", "--output", "Y.npy")
+    assert (said.code, said.out, said.err) == (130, "", "dtrain: interrupted; nothing written\n")
+    assert {*os.listdir()} == before
+
+
 REFUSED = {
     "evaluate": "the following arguments are required: RUN; see `dtrain evaluate --help`",
     "evaluate none": "none: expected the folder of a run, got nothing",
