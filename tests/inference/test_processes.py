@@ -61,10 +61,6 @@ def test_launch_starts_them(trained):
 
 MISTAKES = {
     "no run": (["evaluate", "none"], "none: expected the folder of a run, got nothing"),
-    "no input": (
-        ["predict", "run", "--input", "none.npy", "--output", "Y.npy"],
-        "none.npy: expected a .npy file, got: No such file or directory",
-    ),
     "an output that exists": (
         ["predict", "run", "--input", "X.npy", "--output", "X.npy"],
         "--output X.npy: it exists; --overwrite replaces it",
