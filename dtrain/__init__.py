@@ -52,11 +52,15 @@ _HOME = {
     "UserError": "dtrain.errors",
     # running
     "train": "dtrain.api",
+    # what was trained
+    "Model": "dtrain.inference",
+    "load": "dtrain.api",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]
 
 if TYPE_CHECKING:
+    from dtrain.api import load as load
     from dtrain.api import train as train
     from dtrain.contracts import Activation as Activation
     from dtrain.contracts import ArrayRows as ArrayRows
@@ -83,6 +87,7 @@ if TYPE_CHECKING:
     from dtrain.errors import DataError as DataError
     from dtrain.errors import PluginError as PluginError
     from dtrain.errors import UserError as UserError
+    from dtrain.inference import Model as Model
     from dtrain.parameter import Parameter as Parameter
     from dtrain.parameter import State as State
     from dtrain.plotting import can_plot as can_plot

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dtrain.communicator import launched, open_communicator
-from dtrain.config import load
+from dtrain.config import load as load_config
 from dtrain.errors import ConfigError, DtrainError
 from dtrain.threads import set_threads, threads_for
+from dtrain.wording import shown
 
 if TYPE_CHECKING:
     from dtrain.communicator.environment import Launched
     from dtrain.config import Config
+    from dtrain.inference import Model
     from dtrain.trainer.result import Result
 
 
@@ -37,7 +39,7 @@ def train(
     RunError, or what a part raised, for a failure while running.
     """
     _check(ranks, resume, overwrite, out)
-    config = load(source, set or {})
+    config = load_config(source, set or {})
     here = launched()
     folder = None if out is None else Path(out)
     if ranks is not None:
@@ -55,6 +57,21 @@ def train(
         raise
     communicator.close()
     return result
+
+
+def load(folder: str | os.PathLike[str], checkpoint: str = "last") -> Model:
+    """Returns the trained network of a run, to predict with in this process; imports no MPI.
+
+    folder: of the run, finished or interrupted. checkpoint: "last" (the newest that is whole), "best" (the lowest
+    validation loss), or the name or the step of one.
+    Raises UserError for a folder that holds no run, a part that is not installed, a checkpoint that is damaged.
+    """
+    if not isinstance(folder, (str, os.PathLike)):
+        raise ConfigError(f"expected the folder of a run, got {shown(folder)}")
+    set_threads(threads_for("auto", 1))
+    from dtrain.inference import load_model  # NumPy: after the threads are set
+
+    return load_model(Path(folder), checkpoint)
 
 
 def _in_ranks(config: Config, ranks: int, folder: Path | None, resume: bool, overwrite: bool) -> Result:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from dtrain import __version__
 from dtrain.config import recipes
@@ -30,6 +30,8 @@ def parser() -> Parser:
     _train(commands.add_parser("train", help="train a config", allow_abbrev=False))
     commands.add_parser("launch", help="start an mpirun job on this machine", add_help=False)
     _debug(commands.add_parser("debug", help="an N-rank job in this one process", allow_abbrev=False))
+    _evaluate(commands.add_parser("evaluate", help="loss and metrics of a run", allow_abbrev=False))
+    _predict(commands.add_parser("predict", help="what a run says of samples", allow_abbrev=False))
     _plugins(commands.add_parser("plugins", help="what is installed, and from where", allow_abbrev=False))
     return top
 
@@ -64,6 +66,58 @@ def _debug(command: argparse.ArgumentParser) -> None:
     _config(command)
     command.add_argument("-n", "--ranks", metavar="N", type=_positive, default=2, help="ranks; default: 2")
     command.add_argument("--overwrite", action="store_true", help="replace the run in --out")
+
+
+def _run(command: argparse.ArgumentParser) -> None:
+    command.add_argument("run", metavar="RUN", help="the folder of a run, finished or interrupted")
+    command.add_argument(
+        "--checkpoint", metavar="NAME", default="last",
+        help="last, best, or the name or the step of one; default: last, the newest that is whole",
+    )  # fmt: skip
+    command.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[],
+        help="change the run's config: --set data.path=other.npz; any number of times",
+    )  # fmt: skip
+
+
+def _evaluate(command: argparse.ArgumentParser) -> None:
+    command.description = (
+        "Prints the loss and the metrics of a run, every sample counted once; under `mpirun -n N` on N ranks, with "
+        "the same figures."
+    )
+    _run(command)
+    _split(command, "validation")
+    command.add_argument("--json", action="store_true", help="as one JSON object")
+
+
+def _split(command: Any, default: str | None) -> None:
+    command.add_argument(
+        "--split", choices=("validation", "train", "all"), default=default,
+        help="the samples held out, those trained on, or all of them"
+        + (f"; default: {default}" if default else ", of the config's data instead of a file"),
+    )  # fmt: skip
+
+
+def _predict(command: argparse.ArgumentParser) -> None:
+    command.description = (
+        "Writes what a run says of samples, in their order; under `mpirun -n N` each rank reads and writes its own "
+        "rows. The input may be larger than memory."
+    )
+    _run(command)
+    samples = command.add_mutually_exclusive_group(required=True)
+    samples.add_argument("--input", metavar="X.npy", help="the samples, (rows, …)")
+    _split(samples, None)
+    command.add_argument(
+        "--output", metavar="Y.npy", required=True, help="gets the predictions; with --draws, their mean"
+    )
+    command.add_argument("--overwrite", action="store_true", help="replace what --output and --spread name")
+    command.add_argument(
+        "--draws", metavar="N", type=_positive, help="Monte-Carlo dropout: sample the network N times"
+    )
+    command.add_argument(
+        "--spread", metavar="S.npy", help="with --draws: gets the standard deviation of each prediction"
+    )
+    command.add_argument("--layer", metavar="ID", help="the output of this layer instead of predictions")
 
 
 def _positive(text: str) -> int:

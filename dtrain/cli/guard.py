@@ -30,12 +30,16 @@ REPORT = "DTRAIN_REPORT"
 
 
 class Scope:
-    """What a command runs in: the launcher's environment, and the communicator once it is open."""
+    """What a command runs in: the launcher's environment, and the communicator once it is open.
+
+    where: what this rank is at. lost: what Ctrl-C costs.
+    """
 
     def __init__(self) -> None:
         self.launched: Launched | None = launched()
         self.communicator: Communicator | None = None
         self.where: Callable[[], str] = lambda: "before the first step"
+        self.lost = "nothing saved since the last checkpoint"
 
     @property
     def rank(self) -> int:
@@ -70,7 +74,7 @@ def guarded(command: Callable[[Scope], int]) -> int:
             return _leave_together(scope, code, error)
         return _end_job(scope, code, _told(error, f"{_who(scope)}: {error}{_notes(error)}"))
     except KeyboardInterrupt:
-        return _end_job(scope, INTERRUPTED, "dtrain: interrupted; nothing saved since the last checkpoint")
+        return _end_job(scope, INTERRUPTED, f"dtrain: interrupted; {scope.lost}")
     except SystemExit as error:
         if scope.communicator is None:  # --help and --version
             raise

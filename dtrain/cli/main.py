@@ -36,6 +36,14 @@ def _run(arguments: list[str], scope: Scope) -> int:
         from .debug import debug
 
         return debug(options, scope)
+    if options.command == "evaluate":
+        from .evaluate import evaluate
+
+        return evaluate(options, scope)
+    if options.command == "predict":
+        from .predict import predict
+
+        return predict(options, scope)
     from .plugins import plugins
 
     with suppress(BrokenPipeError):  # `dtrain plugins list | head`

@@ -19,7 +19,8 @@ class Layer:
     `x` and `y` are C-contiguous arrays of shape (rows, …) in the run's dtype; a rank may hold no row.
     Elementwise and row-wise work is plain NumPy. What crosses rows goes through the doors of the
     `context` (`sum`, `sum_of`, `max`, `moments`, `gradient`, `matmul`, `uniform`, `normal`, `bernoulli`,
-    `stream`): a bare `x.sum(axis=0)` sees this rank's rows only.
+    `stream`): a bare `x.sum(axis=0)` sees this rank's rows only. Layers that draw random numbers ask
+    `context.sampling`, which is `context.training` but for Monte-Carlo dropout.
 
     A layer that names several `inputs` gets a tuple of shapes, a tuple of arrays, and returns a tuple of
     gradients from its backward.

@@ -29,12 +29,15 @@ _ZERO = np.zeros(())
 class Context:
     """What a forward and its backward may ask of the engine. One for a network; rows change from step to step.
 
-    training: whether parameters are being trained (batch statistics, dropout) or used.
+    training: whether parameters are being trained (batch statistics) or used.
+    sampling: whether layers that draw random numbers do so: in training, and where predictions are drawn
+    (Monte-Carlo dropout); then `epoch` is the number of the draw.
     step: updates done. epoch: epochs done. layer: the name of the layer at work, for messages and streams.
     """
 
     def __init__(self, totals: Totals, streams: SampleStreams, gradients: Gradients | None = None) -> None:
         self.training = False
+        self.sampling = False
         self.step = 0
         self.epoch = 0
         self.layer = ""
@@ -54,12 +57,30 @@ class Context:
             self.gradient = gradients.add  # type: ignore[method-assign]  # one call less
             self.gradient_total = gradients.add_total  # type: ignore[method-assign]
 
-    def begin(self, layout: Layout, *, training: bool, step: int, epoch: int, place: int) -> None:
-        """Starts a pass over these rows. place: where the global batch starts in its epoch, in samples."""
+    def begin(
+        self,
+        layout: Layout,
+        *,
+        training: bool,
+        step: int,
+        epoch: int,
+        place: int,
+        sampling: bool | None = None,
+    ) -> None:
+        """Starts a pass over these rows. place: where the global batch starts in its epoch, in samples.
+
+        sampling: None: as `training`.
+        """
         self.layout, self.training, self.step, self.epoch, self.place = layout, training, step, epoch, place
+        self.sampling = training if sampling is None else sampling
         self._scratch.rewind()
         if self._draws:
             self._draws.clear()
+
+    @property
+    def drew(self) -> bool:
+        """Whether a layer has drawn random numbers in this pass."""
+        return bool(self._draws)
 
     @property
     def rows(self) -> int:

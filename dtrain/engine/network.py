@@ -132,14 +132,19 @@ class Network:
         """All running statistics, in the order in which the layers made them."""
         return list(self.inventory.states.values())
 
-    def forward(self, x: Array, context: Context) -> tuple[Array, Callable[[Array], Array | None]]:
-        """Returns the last layer's output (rows, *shape) and the backward pass of the whole network."""
+    def forward(
+        self, x: Array, context: Context, until: int | None = None
+    ) -> tuple[Array, Callable[[Array], Array | None]]:
+        """Returns the last layer's output (rows, *shape) and the backward pass of the whole network.
+
+        until: how many layers to run; the output is that of the last of them, and there is no way back.
+        """
         outputs: list[Any] = [x]
         backwards: list[Backward] = []
         node = self.nodes[0]
         watch = self.watch
         try:
-            for node in self.nodes:
+            for node in self.nodes if until is None else self.nodes[:until]:
                 context.layer = node.name
                 source = node.source
                 taken: Any = tuple([outputs[i] for i in node.inputs]) if source is None else outputs[source]

@@ -38,13 +38,15 @@ class Cuts(Layout):
 
 
 class Options(NamedTuple):
-    """How to run. look: is shown every raw result. frozen: inputs are read-only. prepare: is given the context.
+    """How to run.
 
-    learned: what layers that fit learn from; None: samples of ordinary size.
+    sampling: None: as training. look: is shown every raw result. frozen: inputs are read-only. prepare: is given
+    the context. learned: what layers that fit learn from; None: samples of ordinary size.
     """
 
     dtype: Any = np.float64
     training: bool = True
+    sampling: bool | None = None
     seed: int = 0
     epoch: int = 0
     place: int = 0
@@ -52,6 +54,12 @@ class Options(NamedTuple):
     look: Look | None = None
     prepare: Callable[[Context], None] | None = None
     learned: Array | None = None
+
+    def moment(self) -> dict[str, Any]:
+        """Returns what the context is told of the pass."""
+        step = 10 * self.epoch
+        modes = {"training": self.training, "sampling": self.sampling}
+        return {**modes, "step": step, "epoch": self.epoch, "place": self.place}
 
 
 def cast_rows(array: Array, layout: Layout, options: Options) -> Array:

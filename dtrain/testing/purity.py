@@ -82,6 +82,6 @@ def _no_draws(context: Context) -> None:
 
 def _refuse(name: str) -> Any:
     def refuse(*_: Any, **__: Any) -> Any:
-        raise Failure(f"the part calls context.{name} in inference; draw where context.training only")
+        raise Failure(f"the part calls context.{name} in inference; draw where context.sampling only")
 
     return refuse

@@ -67,7 +67,7 @@ class LayerRunner:
         """Starts a pass; returns where this rank's rows lie."""
         o, context = self.options, self.replica.context
         layout = Cuts(sizes, self.replica.first, self.replica.last)
-        context.begin(layout, training=o.training, step=10 * o.epoch, epoch=o.epoch, place=o.place)
+        context.begin(layout, **o.moment())
         if o.prepare is not None:
             o.prepare(context)
         return layout
@@ -111,7 +111,7 @@ class PartRunner:
         """All that the part makes of its rows."""
         o = self.options
         layout = Cuts(sizes, *self.local)
-        self.context.begin(layout, training=o.training, step=10 * o.epoch, epoch=o.epoch, place=o.place)
+        self.context.begin(layout, **o.moment())
         self.context.layer = self.subject.kind
         if o.prepare is not None:
             o.prepare(self.context)

@@ -15,6 +15,7 @@ from .pieces import check_penalty_in_pieces, check_rows_in_pieces, check_update_
 from .purity import check_inference, check_inputs_not_written
 from .randomness import check_no_global_randomness, check_repeatable
 from .ranks import check_same_bits_on_ranks, check_split
+from .sampling import check_sampling
 from .scratch import check_scratch
 from .shapes import check_shape
 from .state import check_callback_state, check_resharded, check_schedule_state
@@ -59,6 +60,7 @@ SPECS = (
     Spec("state", ("schedules",), check_schedule_state),
     Spec("state", ("callbacks",), check_callback_state),
     Spec("shape", (*_ROWS, "initializers", "datasets"), check_shape),
+    Spec("sampling", _LAYERS, check_sampling),
     Spec("inference", (*_LAYERS, "losses", "metrics"), check_inference),
     Spec("no_mpi", _EVERY, check_no_mpi),
     Spec("finite", tuple(kind for kind in _EVERY if kind != "callbacks"), check_finite),

@@ -99,10 +99,12 @@ def _contiguous(array: Array) -> Array:
     return np.asarray(array, order="C")  # ascontiguousarray makes (1,) of ()
 
 
-def newest(folder: Path) -> tuple[Path, list[str]]:
+def newest(
+    folder: Path, wanted: str = "a checkpoint to resume from", advice: str = "start again with --overwrite"
+) -> tuple[Path, list[str]]:
     """Returns the newest good checkpoint of a folder, and a message for each newer one that is damaged.
 
-    Raises CheckpointError when there is none.
+    Raises CheckpointError when there is none: what was wanted, and what to do.
     """
     messages: list[str] = []
     for path in sorted(folder.glob(f"step-*{SUFFIX}"), reverse=True):
@@ -113,10 +115,7 @@ def newest(folder: Path) -> tuple[Path, list[str]]:
             continue
         return path, messages
     reason = f" ({messages[0]})" if messages else ""
-    raise CheckpointError(
-        f"{folder}: expected a checkpoint to resume from, got none that is whole{reason}; "
-        "start again with --overwrite"
-    )
+    raise CheckpointError(f"{folder}: expected {wanted}, got none that is whole{reason}; {advice}")
 
 
 def prune(folder: Path, keep: int, step: int) -> None:

@@ -11,8 +11,9 @@ from dtrain.errors import ConfigError, DataError, did_you_mean, listed
 
 if TYPE_CHECKING:
     from dtrain.config import RegularizerPart
-    from dtrain.contracts import Rows
+    from dtrain.contracts import Loss, Rows
     from dtrain.engine import Network
+    from dtrain.types import Shape
 
     from .job import Job
 
@@ -29,9 +30,10 @@ def check_job(job: Job) -> None:
     for part in job.config.regularizers:
         _check_regularizer(part, job.network)
     _check_samples(job)
-    _check_targets(job, "training", job.train)
+    where, shape = job.config.data.where, job.network.shape
+    check_targets(job.train, job.loss, shape, f"{where}, training samples")
     if job.validation is not None:
-        _check_targets(job, "validation", job.validation)
+        check_targets(job.validation, job.loss, shape, f"{where}, validation samples")
 
 
 def _check_size(network: Network) -> None:
@@ -88,12 +90,15 @@ def _check_samples(job: Job) -> None:
         )
 
 
-def _check_targets(job: Job, name: str, rows: Rows) -> None:
-    """All targets where they are in memory; else the first one, the others batch by batch."""
-    count = len(rows) if rows.whole else 1
+def check_targets(rows: Rows, loss: Loss, shape: Shape, where: str) -> None:
+    """Raises DataError for targets that do not fit the loss and the shape of an output sample.
+
+    All targets where they are in memory; else the first one, the others batch by batch.
+    """
+    count = len(rows) if rows.whole else min(len(rows), 1)
     for start in range(0, count, AT_ONCE):
         _, y = rows.rows(np.arange(start, min(start + AT_ONCE, count)))
         try:
-            job.loss.check(y, job.network.shape)
+            loss.check(y, shape)
         except ValueError as error:
-            raise DataError(f"{job.config.data.where}, {name} samples: {error}") from error
+            raise DataError(f"{where}: {error}") from error

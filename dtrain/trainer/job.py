@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         Schedule,
         Transform,
     )
+    from dtrain.types import Shape
 
 
 @dataclass
@@ -61,13 +62,21 @@ def build_job(config: Config, communicator: Communicator, recorded: Iterable[Map
 
     recorded: the table of plugins of the run that goes on.
     """
+    registry = find_parts(config, communicator, recorded)
+    with blaming(registry):
+        return agree(communicator, lambda: _build(config, registry, communicator.size))
+
+
+def find_parts(
+    config: Config, communicator: Communicator, recorded: Iterable[Mapping[str, Any]] = ()
+) -> Registry:
+    """Returns the parts that are installed, the same on all ranks. A collective; recorded: as for `build_job`."""
     plugins = config.plugins
     registry = agree(communicator, lambda: Registry.load(plugins.prefer, plugins.block, recorded=recorded))
     rows = [entry.as_dict() for entry in registry.table()]
     tables = [[PluginEntry.from_dict(row) for row in table] for table in communicator.share(rows)]
     agree(communicator, lambda: compare(tables))
-    with blaming(registry):
-        return agree(communicator, lambda: _build(config, registry, communicator.size))
+    return registry
 
 
 def _build(config: Config, registry: Registry, ranks: int) -> Job:
@@ -94,7 +103,27 @@ def _build(config: Config, registry: Registry, ranks: int) -> Job:
     procedure = None if config.procedure is None else made(config.procedure)
     dataset = made(config.data)
     train, validation = hold_out(dataset, config.data.validation, config.seed)
+    network = _network(config, registry, layers, train.shape)
+    job = Job(
+        resolved, registry, shards, train, validation, transforms, network, loss, metrics, optimizer,
+        schedules, regularizers, callbacks, procedure, scaled,
+    )  # fmt: skip
+    check_job(job)
+    return job
 
+
+def build_network(config: Config, registry: Registry, shape: Shape) -> Network:
+    """Returns the config's network for samples of this shape. Raises ConfigError for what is wrong with a layer."""
+
+    def made(part: Part) -> Any:
+        return registry.bind("layers", part.name, part.options, part.where).build()
+
+    return _network(config, registry, _layers(config, made), shape)
+
+
+def _network(
+    config: Config, registry: Registry, layers: Sequence[tuple[str, Layer]], shape: Shape
+) -> Network:
     def initializer(name: str) -> Initializer:
         part: Initializer = registry.bind("initializers", name, {}, "[[network]]").build()
         return part
@@ -103,13 +132,7 @@ def _build(config: Config, registry: Registry, ranks: int) -> Job:
         entry = registry.owner(layer)
         return type(layer).__name__ if entry is None else entry.title
 
-    network = Network(layers, train.shape, config.train.dtype, initializer, describe)
-    job = Job(
-        resolved, registry, shards, train, validation, transforms, network, loss, metrics, optimizer,
-        schedules, regularizers, callbacks, procedure, scaled,
-    )  # fmt: skip
-    check_job(job)
-    return job
+    return Network(layers, shape, config.train.dtype, initializer, describe)
 
 
 def _layers(config: Config, made: Callable[[Part], Any]) -> list[tuple[str, Layer]]:

@@ -174,7 +174,7 @@ class RunFolder:
     def write_json(self, name: str, value: Any) -> None:
         """Writes one JSON file."""
         if self.writes:
-            write_whole(self.path / name, json.dumps(_strict(value), indent=2, allow_nan=False) + "\n")
+            write_whole(self.path / name, json.dumps(strict(value), indent=2, allow_nan=False) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
         """Writes one text file."""
@@ -185,7 +185,7 @@ class RunFolder:
         """Adds one line to metrics.jsonl."""
         if self.writes:
             with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(_strict(line), allow_nan=False) + "\n")
+                file.write(json.dumps(strict(line), allow_nan=False) + "\n")
 
     def _cut_metrics(self, epochs: float) -> None:
         """Drops the lines of epochs after `epochs`, which a resumed run will write again, and torn ones."""
@@ -220,12 +220,12 @@ def _is_made(path: Path) -> bool:
     return True
 
 
-def _strict(value: Any) -> Any:
+def strict(value: Any) -> Any:
     """Returns a value that JSON can hold: null for a number that is not finite."""
     if isinstance(value, Mapping):
-        return {key: _strict(item) for key, item in value.items()}
+        return {key: strict(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_strict(item) for item in value]
+        return [strict(item) for item in value]
     return None if isinstance(value, float) and not isfinite(value) else value
 
 

@@ -121,6 +121,7 @@ class Saving:
             "best": self._best,
             "ended": ended,
             "shards": trainer.job.shards,
+            "input": list(trainer.job.network.input_shape),
             "kept": self._kept(),
             "schedules": [
                 self._plain(*pair) for pair in zip(trainer.job.schedules, trainer.driver.state(), strict=True)

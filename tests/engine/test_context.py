@@ -408,6 +408,24 @@ def test_begin_tells_layers_where_training_is():
     assert (context.place, context.rows) == (128, 61)
 
 
+def test_layers_draw_in_training_not_in_inference_and_again_where_predictions_are_drawn():
+    assert alone(4, training=True).sampling
+    assert not alone(4, training=False).sampling
+    drawn = alone(4, training=False, sampling=True)
+    assert (drawn.training, drawn.sampling) == (False, True)
+    drawn.begin(drawn.layout, training=False, step=0, epoch=0, place=0)
+    assert not drawn.sampling
+
+
+def test_the_context_knows_whether_a_layer_has_drawn():
+    context = alone(4)
+    assert not context.drew
+    context.bernoulli((4, 2), 0.5)
+    assert context.drew
+    context.begin(context.layout, training=True, step=1, epoch=0, place=0)
+    assert not context.drew
+
+
 @pytest.mark.parametrize("ranks", [1, 3])
 def test_rows_are_those_of_the_global_batch(ranks):
     assert in_context(ranks, 61, lambda context, mine: context.rows) == [61] * ranks

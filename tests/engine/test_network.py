@@ -244,6 +244,16 @@ def test_a_watcher_sees_every_result_of_both_phases():
     ]
 
 
+def test_a_pass_may_end_at_any_layer():
+    seen = []
+    net = wanting(named(Times(2), Times(5), Times(7)))
+    net.watch = lambda name, phase, array: seen.append(name)
+    for until, factor in ((1, 2), (2, 10), (3, 70), (None, 70)):
+        (y,) = in_context(1, 4, lambda context, _, until=until: net.forward(X, context, until)[0])
+        np.testing.assert_array_equal(y, factor * X)
+    assert [seen.count(f"layer_{i}") for i in (1, 2, 3)] == [4, 3, 2]
+
+
 # ---------------------------------------------------------------------- one layer in several places
 
 

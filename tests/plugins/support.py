@@ -101,6 +101,7 @@ def run_layer(
     sizes: Sequence[int] | None = None,
     ranks: int | None = None,
     training: bool = True,
+    sampling: bool | None = None,
     values: Mapping[str, np.ndarray] | None = None,
     states: Mapping[str, np.ndarray] | None = None,
     seed: int = 0,
@@ -134,7 +135,7 @@ def run_layer(
         layout = GivenShards(sizes, replica.first, replica.last)
         mine = slice(layout.start, layout.stop)
         context = replica.context
-        context.begin(layout, training=training, step=epoch * 10, epoch=epoch, place=place)
+        context.begin(layout, training=training, sampling=sampling, step=epoch * 10, epoch=epoch, place=place)
         counting.reset()
         y, backward = network.forward(frozen(x[mine]), context)
         forward_calls = +counting.calls

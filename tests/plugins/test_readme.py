@@ -181,5 +181,5 @@ def test_every_door_of_the_table_is_one_of_the_context():
     assert len(doors) >= 14
     context = vars(dtrain.Context)
     given = {name for name in doors if name not in context}
-    assert given <= {"training", "step", "epoch", "empty"}  # set by the engine, not methods
+    assert given <= {"training", "sampling", "step", "epoch", "empty"}  # set by the engine, not methods
     assert {"sum", "max", "moments", "gradient", "gradient_total", "matmul"} <= set(doors)

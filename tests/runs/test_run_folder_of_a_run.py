@@ -49,7 +49,8 @@ def test_a_finished_run_holds_all_files(ranks, config, on_ranks, elsewhere):
     }  # fmt: skip
     assert last["seconds"] > 0
     assert {**written, "samples_per_second": 0, "step_seconds": 0} == {
-        "dtrain": "0.1.0", "ranks": ranks, "shards": 8, "epochs": 3, "steps": 12, "skipped": 0, "stopped": None, "lost": [],
+        "dtrain": "0.1.0", "ranks": ranks, "shards": 8, "epochs": 3, "steps": 12, "skipped": 0, "stopped": None,
+        "lost": [],
         "samples_per_second": 0, "step_seconds": 0, "train": last["train"], "validation": last["validation"],
         "parameters": 43, "weights_sha256": written["weights_sha256"],
     }  # fmt: skip

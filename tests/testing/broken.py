@@ -316,6 +316,17 @@ class GeneratorOfItsOwn(Layer):
         return x * scale, lambda dy: dy * scale
 
 
+@broken("layers", "sampling")
+class DrawsInTrainingOnly(Layer):
+    """Monte-Carlo dropout would leave it out."""
+
+    def forward(self, x, context):
+        if not context.training:
+            return x, lambda dy: dy
+        mask = context.bernoulli(x.shape, 0.5).astype(x.dtype)
+        return x * mask, lambda dy: dy * mask
+
+
 # ---------------------------------------------------------------------- layers: arrays
 
 

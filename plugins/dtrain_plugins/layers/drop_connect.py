@@ -97,7 +97,7 @@ class DropConnect(Layer):
     def _mask(self, parameter: Parameter, x: Array, context: Context) -> Array:
         """Returns the factors of a parameter's elements: an array of its shape, or one number for all."""
         real = x.real.dtype.type
-        if context.training:
+        if context.sampling:
             kept = context.stream(parameter.name).bernoulli(parameter.shape, self.keep)
             factor = real(1 / self.keep) if self.mode == "inverted" else real(1)
             return np.multiply(kept, factor, context.empty(parameter.shape, factor.dtype))

@@ -8,12 +8,14 @@ from dtrain import Array, Backward, Context, Layer
 
 
 class Dropout(Layer):
-    """Sets each unit to zero with probability `rate` in training.
+    """Sets each unit to zero with probability `rate` in training, and where predictions are drawn.
 
     x: (rows, …) → y: the same shape. mode: "inverted" (default): kept units are multiplied by 1/(1 − rate) in
     training, the identity in inference. mode "vanilla": kept units as they are in training, all units times
     1 − rate in inference. dx = dy times the same factors. The mask is a function of the seed, the layer, the
     epoch, the sample's place in the epoch and the unit: the same on any number of ranks.
+    Predictions of n draws (`predict --draws n`) take a mask each: their mean and spread are those of Monte-Carlo
+    dropout (Gal & Ghahramani, "Dropout as a Bayesian approximation", 2016).
 
     rate: probability to drop, [0, 1), to 2⁻³². Raises ValueError outside.
 
@@ -31,7 +33,7 @@ class Dropout(Layer):
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         factor = 1 / self.keep if self.mode == "inverted" else 1.0
-        if context.training:
+        if context.sampling:
             mask = context.bernoulli(x.shape, self.keep)
             scale = np.multiply(mask, x.dtype.type(factor), out=context.empty(x.shape, x.dtype))
         elif self.mode == "vanilla":

@@ -6,7 +6,9 @@ from ..ranges import not_negative
 
 
 class GaussianNoise(Layer):
-    """Adds normal noise in training: y = x + std·n, n of N(0, 1); the identity in inference. dx = dy.
+    """Adds normal noise in training, and where predictions are drawn: y = x + std·n, n of N(0, 1).
+
+    The identity in inference. dx = dy.
 
     x: (rows, …) → y: the same shape. The noise is a function of the seed, the layer, the epoch, the sample's
     place in the epoch and the unit: the same on any number of ranks, and in float32 and float64.
@@ -23,7 +25,7 @@ class GaussianNoise(Layer):
         self.std = std
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
-        if not context.training:
+        if not context.sampling:
             return x, lambda dy: dy
         y = context.normal(x.shape).astype(x.dtype, copy=False)
         y *= self.std

@@ -62,6 +62,16 @@ def test_inverted_is_the_identity_in_inference():
 
 
 @pytest.mark.parametrize("mode", ["inverted", "vanilla"])
+def test_drops_without_training_where_predictions_are_drawn(mode):
+    make, options = partial(Dropout, 0.5, mode), {"training": False, "sampling": True}
+    drawn = run_layer(make, ONES, ONES, **options)
+    assert set(np.unique(drawn.y)) == {0, 2 if mode == "inverted" else 1}
+    same_bits(drawn.dx, drawn.y)
+    for other in (run_layer(make, ONES), run_layer(make, ONES, epoch=1, **options)):  # training; another draw
+        assert abs(((other.y != 0) == (drawn.y != 0)).mean() - 0.5) < 5 * 0.5 / np.sqrt(ONES.size)
+
+
+@pytest.mark.parametrize("mode", ["inverted", "vanilla"])
 @pytest.mark.parametrize("training", [True, False])
 def test_rate_0_is_the_identity(mode, training):
     x = np.random.Generator(np.random.Philox(0)).standard_normal((50, 40)).astype(np.float32)

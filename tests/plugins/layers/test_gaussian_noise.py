@@ -37,6 +37,12 @@ def test_is_added_in_training_and_not_in_inference():
     same_bits(used.dx, 3 * X)
 
 
+def test_is_added_where_predictions_are_drawn():
+    drawn = run_layer(GaussianNoise, X, training=False, sampling=True)
+    assert (drawn.y - X).std() == pytest.approx(0.1, rel=0.1)
+    assert np.abs(drawn.y - run_layer(GaussianNoise, X).y).max() > 0.1  # not that of training
+
+
 def test_std_0_is_the_identity():
     same_bits(run_layer(partial(GaussianNoise, 0.0), X).y, X)
 

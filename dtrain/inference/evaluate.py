@@ -1,0 +1,86 @@
+"""`dtrain evaluate`: the loss and the metrics of a run's checkpoint on a set of samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dtrain.config import load
+from dtrain.errors import DataError
+from dtrain.registry import blaming
+from dtrain.trainer import agree
+from dtrain.trainer.checks import check_targets
+from dtrain.trainer.evaluate import evaluate
+from dtrain.trainer.figures import Figures, names_of
+
+from .samples import rows_of_run
+from .trained import LAST, Trained, config_in, load_trained
+
+if TYPE_CHECKING:
+    from dtrain.communicator.protocol import Communicator
+    from dtrain.config.overrides import Overrides
+    from dtrain.contracts import Rows
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """figures: `loss` and the metrics, over `samples` samples of a split. checkpoint, step: whose they are."""
+
+    figures: dict[str, float]
+    split: str
+    samples: int
+    checkpoint: Path
+    step: int
+    warnings: list[str]
+
+
+def evaluate_run(
+    communicator: Communicator, folder: Path, *,
+    split: str = "validation", checkpoint: str = LAST, overrides: Overrides = (),
+) -> Evaluation:  # fmt: skip
+    """Returns the figures of a run, every sample counted once. A collective; errors are raised on all ranks.
+
+    split: "validation", "train" or "all" of the config's data. checkpoint: "last", "best", a name or a step.
+    overrides: changes of the config, such as another data.path.
+    """
+    trained = load_trained(communicator, folder, checkpoint, overrides)
+    with blaming(trained.registry):
+        rows = agree(communicator, lambda: rows_of_run(trained, split))
+        figures = figures_of(trained, rows, split)
+    warnings = trained.warnings + _other_samples(trained, folder, split)
+    return Evaluation(figures, split, len(rows), trained.path, trained.cursor["step"], warnings)
+
+
+def figures_of(trained: Trained, rows: Rows, name: str) -> dict[str, float]:
+    """Returns the loss and the metrics of the config on these samples. A collective."""
+    communicator, config = trained.replica.communicator, trained.config
+    names = names_of([part.name for part in config.train.metrics])
+
+    def checked() -> Figures:
+        if not len(rows):
+            raise DataError(f"{name} samples: expected at least one, got none")
+        check_targets(rows, trained.loss, trained.network.shape, f"{name} samples")
+        metrics = [trained.part("metrics", part) for part in config.train.metrics]
+        return Figures(trained.loss, dict(zip(names, metrics, strict=True)))
+
+    figures = agree(communicator, checked)
+    with np.errstate(all="ignore"), blaming(trained.registry):
+        return evaluate(trained.replica, figures, trained.batches(rows), name)
+
+
+def _other_samples(trained: Trained, folder: Path, split: str) -> list[str]:
+    """Returns a warning where the run's own data are not what they were: others may be held out now."""
+    config = trained.config
+    if split == "all" or config.data != load(config_in(folder)).data:
+        return []
+    before = trained.cursor["kept"]["[data] (training samples)"]
+    now = len(rows_of_run(trained, "train"))
+    if now == before:
+        return []
+    return [
+        f"{config.data.where}: {now:,} training samples, {before:,} when the run was saved: "
+        "samples that were trained on may be among those held out now"
+    ]

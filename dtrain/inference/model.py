@@ -1,0 +1,117 @@
+"""`dtrain.load`: a trained network in this process, without MPI."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from dtrain.communicator import SerialCommunicator
+from dtrain.config import Config
+from dtrain.contracts import ArrayRows
+from dtrain.errors import ConfigError
+
+from .evaluate import figures_of
+from .predictor import Predictor
+from .samples import numbers, rows_of
+from .trained import LAST, load_trained
+
+if TYPE_CHECKING:
+    from dtrain.types import Array, Shape
+
+    from .trained import Trained
+
+
+class Model:
+    """A trained network; made by `dtrain.load`.
+
+    x: (n, *input_shape), arrays or what NumPy makes one of; numbers are cast to the run's dtype, uint8 means images,
+    scaled to [0, 1] as in training. Rows are taken in blocks of the run's batch size, in the run's shards, so that
+    predictions are those of `dtrain predict` to the bit. One call at a time: threads would share scratch arrays.
+    Raises DataError for samples that do not fit.
+    """
+
+    def __init__(self, trained: Trained) -> None:
+        self._trained = trained
+
+    @property
+    def config(self) -> Config:
+        """The run's config, with every default."""
+        return self._trained.config
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file that the values came from."""
+        return self._trained.path
+
+    @property
+    def input_shape(self) -> Shape:
+        """The shape of one sample."""
+        return self._trained.network.input_shape
+
+    @property
+    def layers(self) -> list[str]:
+        """The ids of the layers, in order; a layer without one is called after its part: `dense_1`."""
+        return [node.name for node in self._trained.network.nodes]
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """Copies of all parameters, by name."""
+        return {p.name: p.value.copy() for p in self._trained.network.parameters}
+
+    @property
+    def states(self) -> dict[str, Array]:
+        """Copies of all running statistics, by name."""
+        return {state.name: state.value.copy() for state in self._trained.network.states}
+
+    @overload
+    def predict(self, x: Any, draws: None = None, *, layer: str | None = None) -> Array: ...
+    @overload
+    def predict(self, x: Any, draws: int, *, layer: str | None = None) -> tuple[Array, Array]: ...
+    def predict(
+        self, x: Any, draws: int | None = None, *, layer: str | None = None
+    ) -> Array | tuple[Array, Array]:
+        """Returns what the loss makes of the outputs (probabilities, classes), a row a sample.
+
+        draws: Monte-Carlo dropout: samples the network that often; returns (mean, spread), the spread being the
+        standard deviation over the draws. The same numbers at every call. layer: an id; its output instead.
+        Raises ConfigError for a layer that is not there, and for draws where no layer draws.
+        """
+        if draws is not None and (isinstance(draws, bool) or not isinstance(draws, int) or draws < 1):
+            raise ConfigError(f"draws: expected a whole number ≥ 1, got {draws!r}")
+        found = self._all(Predictor(self._trained, layer=layer, draws=draws), x)
+        return found[0] if draws is None else (found[0], found[1])
+
+    def forward(self, x: Any) -> Array:
+        """Returns the last layer's outputs as they are, (n, *shape)."""
+        return self._all(Predictor(self._trained, raw=True), x)[0]
+
+    def _all(self, predictor: Predictor, x: Any) -> list[Array]:
+        rows = self._rows(x)
+        count = 1 if predictor.draws is None else 2
+        arrays = [np.empty((len(rows), *predictor.shape), predictor.dtype) for _ in range(count)]
+        for where, found in predictor.blocks(rows):
+            for array, block in zip(arrays, found, strict=True):
+                array[where] = block
+        return arrays
+
+    def evaluate(self, x: Any, y: Any = None) -> dict[str, float]:
+        """Returns the loss and the run's metrics on these samples, as `dtrain evaluate` does.
+
+        y: (n, …), targets as in training; None for a loss that needs none.
+        """
+        rows = self._rows(x)
+        return figures_of(self._trained, ArrayRows(rows.x, None if y is None else numbers(y, "y")), "given")
+
+    def _rows(self, x: Any) -> ArrayRows:
+        return rows_of(x, self.input_shape, "x")
+
+
+def load_model(folder: Path, checkpoint: str = LAST) -> Model:
+    """Returns the model of the run in this folder; warns where its newest checkpoint is damaged."""
+    trained = load_trained(SerialCommunicator(), folder, checkpoint)
+    for message in trained.warnings:
+        warnings.warn(message, stacklevel=3)
+    return Model(trained)

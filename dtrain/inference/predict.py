@@ -1,0 +1,142 @@
+"""`dtrain predict`: what a run's network says of samples, in their order, into a `.npy` file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dtrain.errors import ConfigError, DataError, on_all_ranks
+from dtrain.trainer import agree
+
+from .output import NpyOutput, check_output
+from .predictor import Predictor
+from .samples import rows_in, rows_of_run
+from .trained import LAST, load_trained
+
+if TYPE_CHECKING:
+    from dtrain.communicator.protocol import Communicator
+    from dtrain.config.overrides import Overrides
+    from dtrain.contracts import Rows
+    from dtrain.types import Shape
+
+    from .trained import Trained
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to predict, and where to.
+
+    input: a `.npy` file; or split: "validation", "train" or "all" of the config's data. output: gets the
+    predictions, with draws their mean; spread: gets their standard deviation. layer: an id; its output instead.
+    checkpoint: "last", "best", a name or a step. overrides: changes of the config.
+    """
+
+    output: Path
+    input: Path | None = None
+    split: str | None = None
+    spread: Path | None = None
+    draws: int | None = None
+    layer: str | None = None
+    checkpoint: str = LAST
+    overrides: Overrides = ()
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What was written: the shape and dtype of each file. warnings: what a person should know of it."""
+
+    shape: Shape
+    dtype: str
+    checkpoint: Path
+    step: int
+    warnings: list[str]
+
+
+def predict_run(communicator: Communicator, folder: Path, wanted: Wanted) -> Prediction:
+    """Predicts with the run in this folder. A collective; errors are raised on all ranks.
+
+    The input may be larger than memory: a rank reads its own rows of one block at a time, and writes them. An
+    output is there whole at the end or not at all.
+    """
+    speaks = communicator.rank == 0
+    agree(communicator, lambda: _check(wanted) if speaks else None)
+    trained = load_trained(communicator, folder, wanted.checkpoint, wanted.overrides)
+    rows = agree(communicator, lambda: _rows(trained, wanted))
+    predictor = agree(communicator, lambda: Predictor(trained, layer=wanted.layer, draws=wanted.draws))
+    shape = (len(rows), *predictor.shape)
+    outputs = [NpyOutput(path, option, shape, predictor.dtype) for option, path in _outputs(wanted)]
+    try:
+        _write(communicator, predictor, rows, outputs)
+    except BaseException:
+        _abandon(outputs, speaks)
+        raise
+    warnings = trained.warnings + _odd(communicator, predictor)
+    return Prediction(shape, str(predictor.dtype), trained.path, trained.cursor["step"], warnings)
+
+
+def _outputs(wanted: Wanted) -> list[tuple[str, Path]]:
+    spread = [] if wanted.spread is None else [("--spread", wanted.spread)]
+    return [("--output", wanted.output), *spread]
+
+
+def _check(wanted: Wanted) -> None:
+    if wanted.spread is not None and wanted.draws is None:
+        raise ConfigError("--spread: expected --draws beside it, got none")
+    if wanted.spread is not None and wanted.spread.absolute() == wanted.output.absolute():
+        raise ConfigError(f"--spread {wanted.spread}: expected another file than --output, got the same")
+    for option, path in _outputs(wanted):
+        check_output(path, option, wanted.overwrite)
+
+
+def _rows(trained: Trained, wanted: Wanted) -> Rows:
+    if wanted.input is not None:
+        return rows_in(wanted.input, trained.network.input_shape)
+    return rows_of_run(trained, wanted.split or "validation")
+
+
+def _write(communicator: Communicator, predictor: Predictor, rows: Rows, outputs: list[NpyOutput]) -> None:
+    speaks = communicator.rank == 0
+
+    def each(do: Callable[[NpyOutput], None], on_this: bool = True) -> None:
+        def all_of_them() -> None:
+            for output in outputs if on_this else ():
+                do(output)
+
+        agree(communicator, all_of_them)
+
+    each(NpyOutput.create, speaks)
+    each(NpyOutput.open)
+    for where, found in predictor.blocks(rows):
+        for output, block in zip(outputs, found, strict=False):  # without --spread, the mean alone
+            output.write(where.start, block)
+    each(NpyOutput.close)
+    problems = [problem for problem in communicator.share(predictor.problem) if problem is not None]
+    if problems:
+        raise on_all_ranks(DataError(problems[0]))
+    each(NpyOutput.finish, speaks)
+
+
+def _abandon(outputs: list[NpyOutput], speaks: bool) -> None:
+    for output in outputs:
+        with suppress(ConfigError, OSError):
+            output.close()
+        if speaks:
+            with suppress(OSError):
+                output.discard()
+
+
+def _odd(communicator: Communicator, predictor: Predictor) -> list[str]:
+    found = [
+        (first, count) for first, count in communicator.share([predictor.first_odd, predictor.odd]) if count
+    ]
+    if not found:
+        return []
+    count, first = sum(count for _, count in found), min(first for first, _ in found)
+    return [
+        f"{count:,} of the samples hold values that are not finite, and so may their predictions; "
+        f"the first is row {first}"
+    ]

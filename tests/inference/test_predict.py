@@ -1,0 +1,279 @@
+"""Predictions into files: in the order of the input, the same bits from any number of ranks, whole or not there."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import dtrain
+from dtrain.communicator import SerialCommunicator, run_ranks
+from dtrain.errors import ConfigError, DataError, UserError
+from dtrain.inference import Wanted, predict_run
+from dtrain.inference.predictor import Predictor
+from dtrain.inference.trained import load_trained
+from tests.support import MEMORY, assert_other_bits, assert_same_bits, refused
+
+X = np.random.default_rng(3).standard_normal((97, 4)).astype(np.float32)
+
+
+def predicted(folder, ranks=1, share_memory=True, **wanted):
+    wanted.setdefault("output", Path("Y.npy"))
+    if "split" not in wanted:
+        wanted.setdefault("input", Path("X.npy"))
+    return run_ranks(ranks, lambda c: predict_run(c, folder, Wanted(**wanted)), share_memory)[0]
+
+
+def files():
+    return sorted(name for name in os.listdir() if name.lstrip(".")[0] in "YS")
+
+
+@MEMORY
+@pytest.mark.parametrize("rows", [97, 16, 3, 0])
+def test_every_number_of_ranks_writes_what_the_model_predicts(rows, share_memory, trained):
+    folder = trained()
+    np.save("X.npy", X[:rows])
+    expected = dtrain.load(folder).predict(X[:rows])
+    for ranks in (1, 2, 3, 5):
+        done = predicted(folder, ranks, share_memory, overwrite=True)
+        assert_same_bits(np.load("Y.npy", allow_pickle=False), expected)
+        assert (done.shape, done.dtype, done.step, done.warnings) == ((rows, 3), "float32", 12, [])
+    assert files() == ["Y.npy"]
+
+
+@MEMORY
+def test_draws_are_the_same_on_every_number_of_ranks(share_memory, trained):
+    folder = trained()
+    np.save("X.npy", X)
+    mean, spread = dtrain.load(folder).predict(X, draws=3)
+    for ranks in (1, 2, 3, 5):
+        wanted = {"spread": Path("S.npy"), "draws": 3, "overwrite": True}
+        predicted(folder, ranks, share_memory, **wanted)
+        assert_same_bits(np.load("Y.npy"), mean)
+        assert_same_bits(np.load("S.npy"), spread)
+    parts = [dtrain.load(folder).predict(part, draws=3)[0] for part in (X[:32], X[32:])]
+    assert_other_bits(np.concatenate(parts), mean)  # a mask that forgot where its sample lies would not show
+
+
+def test_a_mean_may_be_had_without_its_spread(trained):
+    folder = trained()
+    np.save("X.npy", X)
+    predicted(folder, draws=2)
+    assert_same_bits(np.load("Y.npy"), dtrain.load(folder).predict(X, draws=2)[0])
+
+
+class Watched:
+    """Rows that note which of them were read."""
+
+    whole, shape = True, (4,)
+
+    def __init__(self):
+        self.read = []
+
+    def __len__(self):
+        return len(X)
+
+    def rows(self, indices):
+        self.read += indices.tolist()
+        return X[indices], None
+
+
+@pytest.mark.parametrize("ranks", [1, 3, 5])
+def test_a_rank_reads_its_own_rows_alone(ranks, trained):
+    folder = trained()
+
+    def rank(communicator):
+        rows = Watched()
+        found = [where for where, _ in Predictor(load_trained(communicator, folder)).blocks(rows)]
+        assert rows.read == [i for where in found for i in range(where.start, where.stop)]
+        return rows.read
+
+    read = run_ranks(ranks, rank)
+    assert sorted(i for own in read for i in own) == list(range(97))
+    assert max(map(len, read)) <= 97 / ranks * 2
+
+
+def test_the_input_is_mapped_and_any_order_of_it_will_do(trained):
+    folder = trained()
+    np.save("X.npy", np.asfortranarray(X.astype(">f8")))
+    predicted(folder)
+    assert_same_bits(np.load("Y.npy"), dtrain.load(folder).predict(X))
+
+
+def test_samples_of_the_runs_own_data_are_predicted(trained):
+    folder = trained()
+    done = predicted(folder, split="all")
+    assert done.shape == (80, 3)
+    assert_same_bits(np.load("Y.npy"), dtrain.load(folder).predict(np.load("points.npz")["x"]))
+    assert predicted(folder, split="validation", overwrite=True).shape == (20, 3)
+
+
+def test_the_output_of_a_layer_may_be_wanted(trained):
+    folder = trained()
+    np.save("X.npy", X)
+    predicted(folder, 2, layer="code")
+    assert_same_bits(np.load("Y.npy"), dtrain.load(folder).predict(X, layer="code"))
+
+
+def test_values_that_are_not_finite_pass_through_and_are_told(trained):
+    folder = trained()
+    x = X.copy()
+    x[[40, 3, 96], 1] = np.nan, np.inf, -np.inf
+    np.save("X.npy", x)
+    for ranks in (1, 3):
+        done = predicted(folder, ranks, overwrite=True)
+        assert done.warnings == [
+            "3 of the samples hold values that are not finite, and so may their predictions; the first is row 3"
+        ]
+        y = np.load("Y.npy")
+        assert np.isnan(y[40]).all()
+        assert np.isfinite(np.delete(y, [40, 3, 96], axis=0)).all()
+
+
+# ---------------------------------------------------------------------- mistakes
+
+
+def test_an_output_that_exists_is_replaced_only_when_asked(trained):
+    folder = trained()
+    np.save("X.npy", X)
+    Path("Y.npy").write_text("mine")
+    with pytest.raises(UserError) as caught:
+        predicted(folder, 2)
+    assert str(caught.value) == "--output Y.npy: it exists; --overwrite replaces it"
+    assert Path("Y.npy").read_text() == "mine"
+    predicted(folder, overwrite=True)
+    assert np.load("Y.npy").shape == (97, 3)
+
+
+def test_outputs_that_cannot_be_are_refused(trained, elsewhere):
+    folder = trained()
+    np.save("X.npy", X)
+    (elsewhere / "there").mkdir()
+    wrong = {
+        "--output there: expected a file, got a folder": {"output": Path("there")},
+        "--output none/Y.npy: expected a file that can be written, got: No such file or directory": {
+            "output": Path("none/Y.npy")
+        },
+        "--output Y\0.npy: expected a file that can be written, got: embedded null byte": {
+            "output": Path("Y\0.npy")
+        },
+        "--spread: expected --draws beside it, got none": {"spread": Path("S.npy")},
+        "--spread Y.npy: expected another file than --output, got the same": {
+            "spread": Path("Y.npy"),
+            "draws": 2,
+        },
+    }
+    for message, wanted in wrong.items():
+        with refused(ConfigError, message):
+            serially(folder, **wanted)
+    assert files() == []
+
+
+def serially(folder, **wanted):
+    wanted.setdefault("output", Path("Y.npy"))
+    return predict_run(SerialCommunicator(), folder, Wanted(input=Path("X.npy"), **wanted))
+
+
+class Payload:
+    def __reduce__(self):
+        return os.mkdir, ("unpickled",)
+
+
+def _inputs():
+    x = np.zeros((5, 4), np.float32)
+    np.save("whole.npy", x)
+    whole = Path("whole.npy").read_bytes()
+    Path("whole.npy").unlink()
+    np.save("X.npy", np.array([Payload()]), allow_pickle=True)
+    objects = Path("X.npy").read_bytes()
+    return {
+        "cut": (whole[:-3], r"X\.npy: expected a .npy file of numbers, got another \("),
+        "longer": (
+            whole + b"\0",
+            r"X\.npy: expected 208 bytes, as its header says, got 209; write it again$",
+        ),
+        "empty": (b"", r"X\.npy: expected a .npy file of numbers, got another \("),
+        "text": (b"a,b\n1,2\n", r"X\.npy: expected a .npy file of numbers, got another \("),
+        "pickle": (pickle.dumps(Payload()), r"X\.npy: expected a .npy file of numbers, got another \("),
+        "objects": (objects, r"X\.npy: expected a .npy file of numbers, got another \("),
+        "header": (whole[:10] + b"(" * 118 + whole[128:], r"X\.npy: expected a .npy file of numbers, got "),
+    }
+
+
+def test_an_input_that_is_no_npy_file_is_refused_and_never_unpickled(trained):
+    folder = trained()
+    for content, pattern in _inputs().values():
+        Path("X.npy").write_bytes(content)
+        with pytest.raises(DataError, match=rf"^{pattern}") as caught:
+            serially(folder)
+        assert "\n" not in str(caught.value)
+    assert not Path("unpickled").exists()
+    assert files() == []
+
+
+def test_an_input_that_does_not_fit_is_refused_on_all_ranks_alike(trained):
+    folder = trained()
+    np.save("X.npy", np.zeros((5, 7)))
+
+    def rank(communicator):
+        with pytest.raises(DataError) as caught:
+            predict_run(communicator, folder, Wanted(output=Path("Y.npy"), input=Path("X.npy")))
+        return str(caught.value), caught.value.everywhere
+
+    assert run_ranks(3, rank) == [("X.npy: expected shape (rows, 4), got (5, 7)", True)] * 3
+    Path("X.npy").unlink()
+    with refused(DataError, "X.npy: expected a .npy file, got: No such file or directory"):
+        serially(folder)
+    assert files() == []
+
+
+def test_a_full_disk_on_one_rank_is_told_by_all_and_leaves_nothing(trained, monkeypatch):
+    folder = trained()
+    np.save("X.npy", X)
+    real, begin = os.pwrite, 128 + 90 * 3 * 4
+
+    def full(file, data, at):
+        if at >= begin:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(file, data[:5], at)  # and the others get few bytes through at once
+
+    monkeypatch.setattr(os, "pwrite", full)
+
+    def rank(communicator):
+        with pytest.raises(ConfigError) as caught:
+            predict_run(communicator, folder, Wanted(output=Path("Y.npy"), input=Path("X.npy")))
+        return str(caught.value).removeprefix("rank 1 of 3: ").removeprefix("rank 2 of 3: ")
+
+    message = "--output Y.npy: expected a file that can be written, got: No space left on device"
+    assert run_ranks(3, rank) == [message] * 3
+    assert files() == []
+
+
+def test_short_writes_are_gone_on_with(trained, monkeypatch):
+    folder = trained()
+    np.save("X.npy", X)
+    real = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda file, data, at: real(file, data[:5], at))
+    predicted(folder, 2)
+    assert_same_bits(np.load("Y.npy"), dtrain.load(folder).predict(X))
+
+
+def test_bad_samples_of_the_runs_own_data_leave_nothing(trained):
+    arrays = np.load("points.npz")
+    x = arrays["x"].copy()
+    np.save("x.npy", x)
+    np.save("y.npy", arrays["y"])
+    folder = trained({"data": {"name": "npy", "x": "x.npy", "y": "y.npy"}})
+    x[70] = np.nan
+    np.save("x.npy", x)
+
+    def rank(communicator):
+        with refused(DataError, "[data]: x of sample 70 is not finite; clean the data"):
+            predict_run(communicator, folder, Wanted(output=Path("Y.npy"), split="all"))
+
+    run_ranks(3, rank)
+    assert files() == []
