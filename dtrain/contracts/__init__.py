@@ -10,6 +10,7 @@ from .metric import Metric
 from .optimizer import Optimizer, UpdateContext
 from .regularizer import Regularizer
 from .schedule import Schedule
+from .solver import Problem, Solver
 from .transform import Transform
 
 KINDS: dict[str, type] = {
@@ -38,10 +39,12 @@ __all__ = [
     "Loss",
     "Metric",
     "Optimizer",
+    "Problem",
     "Regularizer",
     "Rows",
     "Run",
     "Schedule",
+    "Solver",
     "Subset",
     "Transform",
     "UpdateContext",

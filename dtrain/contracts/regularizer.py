@@ -18,6 +18,10 @@ class Regularizer:
     examples: ClassVar[list[dict[str, Any]]] = [{}]
     """How the checks build this part: options, and "range", (low, high) of the values it bears (default ±1e4)."""
 
+    smooth: bool = True
+    """Whether the penalty has a derivative everywhere, and `gradient` takes complex numbers: optimizers that
+    solve for a minimum (`Solver`) refuse others."""
+
     def penalty(self, value: Array) -> float:
         """Returns the penalty of these elements, 1-D; penalties of pieces add up."""
         raise NotImplementedError(f"{type(self).__name__} has no penalty")

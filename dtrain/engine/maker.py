@@ -25,6 +25,8 @@ class Inventory:
         self.parameters: dict[str, Parameter] = {}
         self.states: dict[str, State] = {}
         self.built: dict[int, str] = {}
+        self.layers: dict[str, Layer] = {}
+        """Every layer, also those within others, by full name."""
 
 
 class Maker:
@@ -93,6 +95,7 @@ def build_layer(inventory: Inventory, layer: Layer, shape: Any, name: str) -> Sh
         return _check_shape(layer.build(shape, _Reuse(inventory, again)), name)
     out = _check_shape(layer.build(shape, Maker(inventory, name)), name)
     inventory.built[id(layer)] = name
+    inventory.layers[name] = layer
     return out
 
 

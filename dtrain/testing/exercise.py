@@ -14,6 +14,8 @@ from .data import Data, numbers, sample
 from .passes import Options
 from .rows import ROW_KINDS, run
 from .script import Script
+from .solvers import play
+from .toy import Parabola
 
 if TYPE_CHECKING:
     from dtrain.types import Array
@@ -64,6 +66,8 @@ def initial_shapes(subject: Subject) -> list[tuple[int, ...]]:
 
 
 def _optimizer(subject: Subject, options: Options, x: Any) -> dict[str, Any]:
+    if subject.sort == "solvers":
+        return _solver(subject, options)
     part, dtype = subject.make(), options.dtype
     value = np.linspace(-2, 2, 9).astype(dtype)
     slots = [np.zeros(9, dtype) for _ in part.slots]
@@ -71,6 +75,12 @@ def _optimizer(subject: Subject, options: Options, x: Any) -> dict[str, Any]:
         gradient = numbers((9,), step) if x is None else np.resize(x, 9)
         part.update(value, gradient.astype(dtype), Pad(dtype, step), *slots)
     return {"value": value} | dict(zip(part.slots, slots, strict=True))
+
+
+def _solver(subject: Subject, options: Options) -> dict[str, Any]:
+    part = subject.make()
+    problem = Parabola(part, dtype=options.dtype, frozen=options.frozen)
+    return {"value": play(part, problem)} | dict(problem.slots)
 
 
 def _regularizer(subject: Subject, options: Options, x: Any) -> dict[str, Any]:

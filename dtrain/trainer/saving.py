@@ -99,6 +99,7 @@ class Saving:
             "ended": ended,
             "shards": trainer.job.shards,
             "kept": self._kept(),
+            "optimizer": self._plain(trainer.job.optimizer, trainer.job.optimizer.state()),
             "schedules": [
                 self._plain(*pair) for pair in zip(trainer.job.schedules, trainer.driver.state(), strict=True)
             ],
@@ -155,6 +156,7 @@ class Saving:
         trainer.train, trainer.validation = cursor["train"], cursor["validation"]
         self._best, self._saved_step = cursor["best"], trainer.step
         trainer.stop_reason = cursor["ended"]
+        trainer.job.optimizer.load_state(cursor["optimizer"])
         trainer.driver.load_state(cursor["schedules"])
         for i, (callback, state) in enumerate(zip(trainer.job.callbacks, cursor["callbacks"], strict=True)):
             callback.load_state(self._callback_state(i, state, arrays, path))

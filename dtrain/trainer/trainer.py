@@ -26,7 +26,7 @@ from .result import Result
 from .saving import Saving
 from .schedules import Driver
 from .signals import Signals
-from .step import Step
+from .solving import make_step
 from .update import Penalty, Update
 from .voices import Heard, Voices
 
@@ -62,7 +62,7 @@ class Trainer:
         self.update = Update(
             self.replica, job.optimizer, _penalties(job), config.clip_norm, config.clip_value
         )
-        self.train_step = Step(self.replica, self.figures, self.update, job.transforms)
+        self.train_step = make_step(self.replica, self.figures, self.update, job.transforms)
         self.batches, self.validation_batches = self._batches()
         per_epoch = self.batches.count
         self.steps = config.steps if config.steps is not None else per_epoch * (config.epochs or 0)
@@ -191,7 +191,7 @@ class Trainer:
         order = self._order_of(epoch)
         self.driver.drive(self.step)
         began = perf_counter()
-        updated = self.train_step(self.batches.cut(index, order), epoch, self.step, voices.flag())
+        updated = self.train_step(self.batches.whole(index, order), epoch, self.step, voices.flag())
         seconds = perf_counter() - began
         sums = self.train_step.sums
         heard = voices.hear(self.train_step)

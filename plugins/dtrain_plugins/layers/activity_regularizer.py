@@ -23,6 +23,8 @@ class ActivityRegularizer(Layer):
             if weight < 0:
                 raise ValueError(f"{name} must be at least 0, got {weight}")
         self.l1, self.l2 = l1, l2
+        if l1 or l2:
+            self.surrogate = "whose penalty is in no loss"
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         def backward(dy: Array) -> Array:

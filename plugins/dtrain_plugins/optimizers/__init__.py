@@ -7,10 +7,13 @@ from .adagrad import Adagrad
 from .adam import Adam
 from .adamw import Adamw
 from .amsgrad import Amsgrad
+from .lbfgs import Lbfgs
 from .lion import Lion
 from .momentum import Momentum
 from .nadam import Nadam
 from .nesterov import Nesterov
+from .newton import Newton
+from .newton_cg import NewtonCg
 from .rmsprop import Rmsprop
 from .sgd import Sgd
 
@@ -23,10 +26,13 @@ def dtrain_optimizers() -> dict[str, type[Optimizer]]:
         "adam": Adam,
         "adamw": Adamw,
         "amsgrad": Amsgrad,
+        "lbfgs": Lbfgs,
         "lion": Lion,
         "momentum": Momentum,
         "nadam": Nadam,
         "nesterov": Nesterov,
+        "newton": Newton,
+        "newton_cg": NewtonCg,
         "rmsprop": Rmsprop,
         "sgd": Sgd,
     }

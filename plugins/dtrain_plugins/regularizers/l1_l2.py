@@ -20,6 +20,7 @@ class L1L2(Regularizer):
             if weight < 0:
                 raise ValueError(f"{name} must be at least 0, got {weight}")
         self.l1, self.l2 = l1, l2
+        self.smooth = l1 == 0
 
     def penalty(self, value: Array) -> float:
         return self.l1 * float(np.abs(value).sum()) + self.l2 * float(np.dot(value, value))
