@@ -60,7 +60,7 @@ class Problem(Protocol):
         """Returns √(a·a)."""
 
     def gather(self, a: Array) -> Array:
-        """Returns the whole vector on every rank, float64, shape (size,)."""
+        """Returns the whole vector on every rank, float64, shape (size,): parameters in the network's order."""
 
     def scatter(self, whole: Array) -> Array:
         """Returns this rank's slice of a vector that `gather` could have returned."""
