@@ -33,7 +33,7 @@ class Optimizer:
 
     "outputs": of the network of 8 inputs that the checks train with it (default 700; 150 for a `Solver`).
     """
-    slots: ClassVar[tuple[str, ...]] = ()
+    slots: tuple[str, ...] = ()
     """Names of the state arrays, zero at the start."""
 
     by_role: ClassVar[bool] = False

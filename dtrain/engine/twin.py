@@ -48,9 +48,7 @@ class Twin:
         self._exchange = make_exchange(
             layout, replica.shards, replica.ranges, replica.communicator, self.dtype
         )
-        self.gradients = Gradients(
-            layout, self._exchange.nodes, replica.first, replica.last, replica.shards
-        )
+        self.gradients = Gradients(layout, self._exchange.nodes, replica.first, replica.last, replica.shards)
         for parameter in self._parameters:
             parameter._value = layout.view(self._exchange.values, parameter)
         self._mine = self._pointers()
@@ -61,8 +59,8 @@ class Twin:
         return [(p._value, p._grads, p._stamp) for p in self._parameters]
 
     def _point(self, pointers: list[tuple[Array | None, list[Array], int]]) -> None:
-        for p, (p._value, p._grads, p._stamp) in zip(self._parameters, pointers, strict=True):
-            pass
+        for parameter, (value, grads, stamp) in zip(self._parameters, pointers, strict=True):
+            parameter._value, parameter._grads, parameter._stamp = value, grads, stamp
 
     @contextmanager
     def at(self, value: Array, v: Array, h: float) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,7 +37,7 @@ def check_decreases(subject: Subject) -> None:
         problem.begin(solver.solve(problem))
         losses.append(problem.loss)
     advice = "go along −gradient or a direction whose dot with the gradient is below 0, and only where the loss falls"
-    for i, (before, after) in enumerate(zip(losses, losses[1:], strict=False)):
+    for i, (before, after) in enumerate(pairwise(losses)):
         if not after <= before + 1e-12:
             raise differ(f"loss after step {i + 1}", f"at most {before:.9g}", f"{after:.9g}", advice)
     if not losses[-1] - 1 <= 0.5 * (losses[0] - 1):
@@ -81,16 +82,15 @@ def check_solver_dtype(subject: Subject) -> None:
 
 def check_solver_finite(subject: Subject) -> None:
     """At the minimum, and where the loss is no number a little way off, a step still returns finite numbers."""
-    for what, options in (
-        ("at the minimum, where the gradient is 0", {"start": 0.0}),
-        ("with a loss that is no number farther than 0.1 away", {"radius": 0.1}),
+    for what, start, radius in (
+        ("at the minimum, where the gradient is 0", 0.0, None),
+        ("with a loss that is no number farther than 0.1 away", 1.0, 0.1),
     ):
         for dtype in (np.float32, np.float64):
             solver = subject.make()
             try:
-                value = play(solver, Parabola(solver, dtype=dtype, **options), 2)
+                value = play(solver, Parabola(solver, dtype=dtype, start=start, radius=radius), 2)
             except (ArithmeticError, np.linalg.LinAlgError) as error:
                 raise Failure(f"{what}: expected a value, got {type(error).__name__}: {error}") from error
             if not np.isfinite(value).all():
                 raise differ(f"value {what}", "finite numbers", str(value[~np.isfinite(value)][0]))
-

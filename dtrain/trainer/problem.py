@@ -30,9 +30,7 @@ numbers; a product is three on complex ones, four times as much."""
 class BatchProblem:
     """See `dtrain.Problem`. One for a run; `begin` points it at a step."""
 
-    def __init__(
-        self, replica: Replica, loss: Loss, update: Update, transforms: Sequence[Transform]
-    ) -> None:
+    def __init__(self, replica: Replica, loss: Loss, update: Update, transforms: Sequence[Transform]) -> None:
         self._replica, self._update = replica, update
         self._passes = Step(replica, Figures(loss, {}), update, transforms)
         self._products = Products(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def check_solver(job: Job, solver: Solver) -> None:
     """Raises ConfigError for the first thing that an optimizer with a step of its own cannot bear."""
-    name = job.config.optimizer.name
+    name, where = job.config.optimizer.name, job.config.optimizer.where
     for option in ("clip_norm", "clip_value"):
         value = getattr(job.config.train, option)
         if value is not None:
@@ -25,7 +25,7 @@ def check_solver(job: Job, solver: Solver) -> None:
     for layer_name, layer in job.network.inventory.layers.items():
         if layer.surrogate:
             raise ConfigError(
-                f"[optimizer] {name!r}: expected layers whose gradient is the derivative of the loss, got layer "
+                f"{where} name: {name!r} takes layers whose gradient is the derivative of the loss, got "
                 f"{layer_name!r}, {layer.surrogate}; take another optimizer or another layer"
             )
     for regularizer, part in zip(job.regularizers, job.config.regularizers, strict=True):
@@ -37,4 +37,4 @@ def check_solver(job: Job, solver: Solver) -> None:
     try:
         solver.check(sum(p.size for p in job.network.parameters if p.trainable))
     except ValueError as error:
-        raise ConfigError(f"[optimizer] {name!r}: {error}") from error
+        raise ConfigError(f"{where} name: {name!r}: {error}") from error

@@ -64,7 +64,9 @@ class Update:
         self._replica, self.optimizer = replica, optimizer
         self._clip_norm, self._clip_value = clip_norm, clip_value
         own, layout = replica.own, replica.layout
-        self.slots = {name: np.zeros(own.stop - own.start, replica.network.dtype) for name in optimizer.slots}
+        self.slots: dict[str, Array] = {
+            name: np.zeros(own.stop - own.start, replica.network.dtype) for name in optimizer.slots
+        }
         self._values = replica.exchange.values[own]
         self._pieces = [
             (self._values[piece], piece, [slot[piece] for slot in self.slots.values()], role)
@@ -134,7 +136,7 @@ class Update:
         self._replica.exchange.publish()
 
     def penalty_product(self, value: Array, v: Array, norm: float, out: Array) -> None:
-        """Adds the regularizers' second derivatives at `value`, times v of this norm, to `out`: Im g(value + i·h·v)/h."""
+        """Adds the regularizers' second derivatives at `value`, times v of this norm, to `out`."""
         dtype = np.result_type(value.dtype, np.complex64)
         h = step_along(norm, dtype)
         for regularizer, pieces in self.penalties:

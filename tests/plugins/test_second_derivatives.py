@@ -118,7 +118,9 @@ def test_a_product_in_float32_is_that_of_float64(subject):
     if getattr(subject.make(), "surrogate", ""):
         return
     wide, narrow = (
-        looked(subject, lambda p: (p.hessian_product(direction(p)), p.gauss_newton_product(direction(p))), dtype)
+        looked(
+            subject, lambda p: (p.hessian_product(direction(p)), p.gauss_newton_product(direction(p))), dtype
+        )
         for dtype in (np.float64, np.float32)
     )
     for a, b in zip(wide, narrow, strict=True):

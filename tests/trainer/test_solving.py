@@ -10,10 +10,10 @@ from dtrain.contracts import ArrayRows, Layer, Solver
 from dtrain.engine import twin
 from dtrain.errors import ConfigError
 from dtrain.trainer.update import Penalty
+from dtrain_plugins.activations.tanh import Tanh
 from dtrain_plugins.layers.batch_norm import BatchNorm
 from dtrain_plugins.layers.dense import Dense
 from dtrain_plugins.layers.dropout import Dropout
-from dtrain_plugins.activations.tanh import Tanh
 from dtrain_plugins.losses.mse import Mse
 from dtrain_plugins.losses.softmax_cross_entropy import SoftmaxCrossEntropy
 from dtrain_plugins.optimizers.newton_cg import NewtonCg
@@ -50,9 +50,7 @@ def deep():
 def job_of(communicator, do, *, of=deep, loss=None, x=X, t=T, dtype="float64", solver=Look, **options):
     net = network(of(), x.shape[1:], dtype)
     data = ArrayRows(x.astype(dtype), t if t.dtype.kind == "i" else t.astype(dtype))
-    return Job(
-        communicator, net, loss or Mse(), solver(do), data, **{"batch_size": len(x), **options}
-    )
+    return Job(communicator, net, loss or Mse(), solver(do), data, **{"batch_size": len(x), **options})
 
 
 def looked(do, ranks=1, share_memory=True, **options):
@@ -93,7 +91,12 @@ def test_the_product_of_a_softmax_regression_is_its_closed_form():
         ]
 
     job = job_of(
-        SerialCommunicator(), do, of=lambda: named(Dense(3, bias=False)), loss=SoftmaxCrossEntropy(), x=x, t=CLASSES
+        SerialCommunicator(),
+        do,
+        of=lambda: named(Dense(3, bias=False)),
+        loss=SoftmaxCrossEntropy(),
+        x=x,
+        t=CLASSES,
     )
     job.train(1)
     hessian, newton, w = job.update.optimizer.seen
@@ -130,10 +133,17 @@ def test_products_with_a_dense_network_are_those_with_its_dense_matrices():
 
     def do(problem):
         v = ramp(problem)
-        return [problem.gather(a) for a in (problem.value, v, problem.hessian_product(v), problem.gauss_newton_product(v))]
+        return [
+            problem.gather(a)
+            for a in (problem.value, v, problem.hessian_product(v), problem.gauss_newton_product(v))
+        ]
 
     job = job_of(
-        SerialCommunicator(), do, of=lambda: named(Dense(4, activation=Tanh()), Dense(2)), x=X[:, :3], t=T[:, :2]
+        SerialCommunicator(),
+        do,
+        of=lambda: named(Dense(4, activation=Tanh()), Dense(2)),
+        x=X[:, :3],
+        t=T[:, :2],
     )
     job.train(1)
     theta, v, product, newton = job.update.optimizer.seen
@@ -191,7 +201,11 @@ def everything(problem):
 @MEMORY
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_everything_has_the_same_bits_on_any_ranks(dtype, share_memory):
-    options = {"dtype": dtype, "parts": 2, "of": lambda: named(Dense(50), BatchNorm(), Tanh(), Dropout(0.3), Dense(30))}
+    options = {
+        "dtype": dtype,
+        "parts": 2,
+        "of": lambda: named(Dense(50), BatchNorm(), Tanh(), Dropout(0.3), Dense(30)),
+    }
     alone = looked(everything, **options)
     for ranks in (2, 3):
         for a, b in zip(alone, looked(everything, ranks, share_memory, **options), strict=True):
@@ -202,7 +216,9 @@ def test_one_shard_a_rank_gives_other_bits():
     """The negative control: where shards are not fixed by the config, ranks show."""
 
     def body(communicator):
-        job = job_of(communicator, lambda problem: problem.hessian_product(ramp(problem)), shards=communicator.size)
+        job = job_of(
+            communicator, lambda problem: problem.hessian_product(ramp(problem)), shards=communicator.size
+        )
         job.train(1)
         return job.replica.gather(job.update.optimizer.seen)
 
@@ -322,7 +338,9 @@ class Held(Layer):
 @pytest.mark.parametrize("ranks", [1, 3])
 def test_what_is_not_trained_never_moves(ranks):
     def body(communicator):
-        job = job_of(communicator, lambda p: p.value + 1, of=lambda: named(Dense(50), Held(), Dense(30)), solver=Go)
+        job = job_of(
+            communicator, lambda p: p.value + 1, of=lambda: named(Dense(50), Held(), Dense(30)), solver=Go
+        )
         before = {p.name: p.value.copy() for p in job.replica.network.parameters}
         communicator.barrier()
         assert job.train(1) == [True]
@@ -394,7 +412,10 @@ class Real(Layer):
 @pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize(
     ("layer", "what"),
-    [(LosesForward, "the derivative of the loss along its gradient: "), (LosesBackward, "a·Hb, as large as b·Ha: ")],
+    [
+        (LosesForward, "the derivative of the loss along its gradient: "),
+        (LosesBackward, "a·Hb, as large as b·Ha: "),
+    ],
 )
 def test_a_layer_that_loses_imaginary_parts_is_an_error_not_a_wrong_product(layer, what, ranks):
     def body(communicator):
@@ -435,4 +456,6 @@ def test_work_is_counted_in_gradients():
     assert job.step.seen.work == pytest.approx(2 * (1 + 1 / 3 + 1))
     job.update.optimizer.do = lambda problem: problem.gauss_newton_product(problem.gradient)
     job.train(2)
-    assert job.step.seen.work == pytest.approx(2 * (1 + 1 / 3 + 1) + 2 * (1 + 4) + 2 * 4)  # the first: checked
+    assert job.step.seen.work == pytest.approx(
+        2 * (1 + 1 / 3 + 1) + 2 * (1 + 4) + 2 * 4
+    )  # the first: checked

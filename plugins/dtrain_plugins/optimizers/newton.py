@@ -42,19 +42,19 @@ class Newton(Solver):
             )
 
     def solve(self, problem: Problem) -> Array:
-        gradient = problem.gather(problem.gradient)
-        curvatures, directions = np.linalg.eigh(self._hessian(problem))
-        sizes = np.abs(curvatures)
-        most = float(sizes.max(initial=0.0))
-        if not (np.isfinite(most) and most > 0):  # flat, or beyond the dtype's range: no better than the gradient
-            step = -gradient
-        else:
-            step = -directions @ ((directions.T @ gradient) / np.maximum(sizes, self.floor * most))
-        direction = problem.scatter(step)
+        direction = problem.scatter(-self._solved(self._hessian(problem), problem.gather(problem.gradient)))
         slope = problem.dot(problem.gradient, direction)
         if not slope < 0:
             return problem.value
         return backtrack(problem, direction, slope, self.lr)[3]
+
+    def _solved(self, hessian: Array, gradient: Array) -> Array:
+        """Returns |H|⁻¹·g; g itself where H says nothing: it is 0, or beyond the dtype's range."""
+        if not np.isfinite(hessian).all() or not hessian.any():
+            return gradient
+        curvatures, directions = np.linalg.eigh(hessian)
+        sizes = np.abs(curvatures)
+        return directions @ ((directions.T @ gradient) / np.maximum(sizes, self.floor * sizes.max()))
 
     def _hessian(self, problem: Problem) -> Array:
         matrix = np.empty((problem.size, problem.size))
