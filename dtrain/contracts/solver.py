@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from .optimizer import Optimizer
@@ -31,7 +30,7 @@ class Problem(Protocol):
     gradient: Array
     """Of the mean loss at `value`; both are finite."""
 
-    slots: Mapping[str, Array]
+    slots: dict[str, Array]
     """The optimizer's state vectors by name, zero at the start, to be written in place."""
 
     size: int

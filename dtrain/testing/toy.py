@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import nan, sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +42,7 @@ class Parabola:
         )
         self._radius, self._frozen = radius, frozen
         self.size, self.precision = SIZE, float(np.finfo(dtype).eps)
-        self.slots: Mapping[str, Array] = {name: np.zeros(len(self._a), dtype) for name in solver.slots}
+        self.slots: dict[str, Array] = {name: np.zeros(len(self._a), dtype) for name in solver.slots}
         self.step, self._evaluations = 0, 0
         self.begin(self._c + start * np.ones(SIZE, dtype)[self.own])
 
