@@ -45,9 +45,11 @@ def test_a_run_is_the_same_on_any_ranks_and_from_any_step(changes, config, on_ra
 
 def test_a_run_that_forgets_its_damping_ends_elsewhere(config, on_ranks, elsewhere):
     """The negative control: resumed with the damping of the beginning."""
-    tables = config({**RUNS["newton_cg"], "checkpoint": {"steps": 1, "keep": 100}})
+    whole_batch = {"train": {"epochs": 5, "batch_size": 60}}
+    newton = {"optimizer": {"name": "newton_cg"}}
+    tables = config({**newton, **whole_batch, "checkpoint": {"steps": 1, "keep": 100}})
     on_ranks(1, tables, elsewhere / "whole")
-    cut_back(elsewhere / "whole", elsewhere / "cut", 2)
+    cut_back(elsewhere / "whole", elsewhere / "cut", 3)
 
     def forget(trainer):
         trainer.job.optimizer.load_state = lambda state: None
