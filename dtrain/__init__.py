@@ -22,11 +22,13 @@ _HOME = {
     "Loss": "dtrain.contracts",
     "Metric": "dtrain.contracts",
     "Optimizer": "dtrain.contracts",
+    "Problem": "dtrain.contracts",
     "Procedure": "dtrain.contracts",
     "Regularizer": "dtrain.contracts",
     "Rows": "dtrain.contracts",
     "Run": "dtrain.contracts",
     "Schedule": "dtrain.contracts",
+    "Solver": "dtrain.contracts",
     "Subset": "dtrain.contracts",
     "Taken": "dtrain.contracts",
     "Transform": "dtrain.contracts",
@@ -72,11 +74,13 @@ if TYPE_CHECKING:
     from dtrain.contracts import Loss as Loss
     from dtrain.contracts import Metric as Metric
     from dtrain.contracts import Optimizer as Optimizer
+    from dtrain.contracts import Problem as Problem
     from dtrain.contracts import Procedure as Procedure
     from dtrain.contracts import Regularizer as Regularizer
     from dtrain.contracts import Rows as Rows
     from dtrain.contracts import Run as Run
     from dtrain.contracts import Schedule as Schedule
+    from dtrain.contracts import Solver as Solver
     from dtrain.contracts import Subset as Subset
     from dtrain.contracts import Taken as Taken
     from dtrain.contracts import Transform as Transform

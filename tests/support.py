@@ -17,7 +17,7 @@ from dtrain.engine.totals import Totals
 from dtrain.errors import did_you_mean
 from dtrain.random import SampleStreams
 from dtrain.trainer.figures import Figures
-from dtrain.trainer.step import Step
+from dtrain.trainer.solving import make_step
 from dtrain.trainer.update import Update
 
 RANKS = (1, 2, 3, 5, 8)
@@ -203,7 +203,7 @@ class Job:
         self.replica.initialize()
         self.figures = Figures(loss, metrics or {})
         self.update = Update(self.replica, optimizer, penalties(net), **clip)
-        self.step = Step(self.replica, self.figures, self.update)
+        self.step = make_step(self.replica, self.figures, self.update)
         first, last = self.replica.first, self.replica.last
         self.batches = Batches(data, batch_size, shards, first, last, net.dtype, parts)
         self.done = 0
@@ -214,7 +214,7 @@ class Job:
         for epoch in range(epochs):
             order = self.batches.order(self.seed, epoch)
             for index in range(self.batches.count):
-                results.append(self.step(self.batches.cut(index, order), epoch, self.done))
+                results.append(self.step(self.batches.whole(index, order), epoch, self.done))
                 self.done += results[-1]
         return results
 

@@ -11,6 +11,7 @@ from .optimizer import Optimizer, UpdateContext
 from .procedure import Course, Procedure, Taken
 from .regularizer import Regularizer
 from .schedule import Schedule
+from .solver import Problem, Solver
 from .transform import Transform
 
 KINDS: dict[str, type] = {
@@ -41,11 +42,13 @@ __all__ = [
     "Loss",
     "Metric",
     "Optimizer",
+    "Problem",
     "Procedure",
     "Regularizer",
     "Rows",
     "Run",
     "Schedule",
+    "Solver",
     "Subset",
     "Taken",
     "Transform",

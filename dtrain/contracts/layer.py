@@ -42,6 +42,13 @@ class Layer:
     inputs: tuple[str, ...] = ()
     """Ids of the layers whose outputs this one takes; empty: the layer above it."""
 
+    surrogate: str = ""
+    """Why what backward gives is not the derivative of the loss that is reported; empty: it is.
+
+    Optimizers that solve for a minimum (`Solver`) refuse such a layer: they would compare a loss with the
+    gradient of another.
+    """
+
     needs_dx: bool = True
     """Whether anybody uses dx. The network sets it to False right behind the data: backward may return None then."""
 

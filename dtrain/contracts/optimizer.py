@@ -35,8 +35,11 @@ class Optimizer:
     """
 
     examples: ClassVar[list[dict[str, Any]]] = [{}]
-    """How the checks build this part: options, and "range", (low, high) of the gradients it bears (default ±1e4)."""
-    slots: ClassVar[tuple[str, ...]] = ()
+    """How the checks build this part: options, and "range", (low, high) of the gradients it bears (default ±1e4).
+
+    "outputs": of the network of 8 inputs that the checks train with it (default 700; 150 for a `Solver`).
+    """
+    slots: tuple[str, ...] = ()
     """Names of the state arrays, zero at the start."""
 
     by_role: ClassVar[bool] = False

@@ -21,6 +21,10 @@ class Regularizer:
     decoupled: ClassVar[bool] = False
     """Whether it moves the values by `decay`, beside the optimizer's step; then it has no penalty and no gradient."""
 
+    smooth: bool = True
+    """Whether the penalty has a derivative everywhere, and `gradient` takes complex numbers: optimizers that
+    solve for a minimum (`Solver`) refuse others."""
+
     def penalty(self, value: Array) -> float:
         """Returns the penalty of these elements, 1-D; penalties of pieces add up."""
         raise NotImplementedError(f"{type(self).__name__} has no penalty")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -27,6 +28,21 @@ class Batch(NamedTuple):
     x: Array
     y: Array | None
     problem: str | None = None
+
+
+class GlobalBatch:
+    """One global batch, to be gone through as often as wanted: a single micro-batch is kept, several are cut anew."""
+
+    def __init__(self, cut: Callable[[], Iterator[Batch]], parts: int) -> None:
+        self._cut, self._parts = cut, parts
+        self._kept: list[Batch] | None = None
+
+    def __iter__(self) -> Iterator[Batch]:
+        if self._parts > 1:
+            return self._cut()
+        if self._kept is None:
+            self._kept = list(self._cut())
+        return iter(self._kept)
 
 
 class Batches:
@@ -56,6 +72,10 @@ class Batches:
     def order(self, seed: int, epoch: int) -> Array:
         """Returns the order of all samples in this epoch: a function of the seed and the epoch alone."""
         return Stream(seed, "shuffle", epoch).permutation(self.samples)
+
+    def whole(self, index: int, order: Array | None = None) -> GlobalBatch:
+        """Returns what `cut` yields, for a step that goes through it several times."""
+        return GlobalBatch(partial(self.cut, index, order), self._parts)
 
     def cut(self, index: int, order: Array | None = None) -> Iterator[Batch]:
         """Yields the micro-batches of batch `index`: samples in `order`, or as they are stored."""

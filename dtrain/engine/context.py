@@ -329,6 +329,12 @@ class Context:
         """Keeps the updates of states since the last commit."""
         self._before.clear()
 
+    def set_aside(self) -> list[tuple[State, Array]]:
+        """Takes back the updates of states since the last commit, and returns them, to be made later."""
+        after = [(state, state.value) for state, _ in self._before]
+        self.rollback()
+        return after
+
     def rollback(self) -> None:
         """Takes back the updates of states since the last commit."""
         for state, value in reversed(self._before):

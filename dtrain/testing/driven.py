@@ -12,6 +12,8 @@ from dtrain.errors import UserError
 from .data import numbers
 from .exercise import Pad
 from .failure import check_same_bits, differ
+from .solvers import play
+from .toy import Parabola
 from .updates import update
 
 if TYPE_CHECKING:
@@ -32,10 +34,15 @@ def check_driven(subject: Subject) -> None:
         except UserError:  # half of it is not allowed
             continue
         setattr(driven, name, value / 2)
-        expected, got = _updated(fresh), _updated(driven)
+        updated = _solved if subject.sort == "solvers" else _updated
+        expected, got = updated(fresh), updated(driven)
         check_same_bits(
             f"value after {name} was set to {value / 2:g}", expected, got, f"read self.{name} in update"
         )
+
+
+def _solved(solver: Any) -> Any:
+    return play(solver, Parabola(solver))
 
 
 def _updated(optimizer: Any) -> Any:

@@ -17,6 +17,8 @@ from .passes import Options
 from .rehearsal import Rehearsal
 from .rows import ROW_KINDS, run
 from .script import Script
+from .solvers import play
+from .toy import Parabola
 from .updates import update
 
 if TYPE_CHECKING:
@@ -82,6 +84,8 @@ def initial_shapes(subject: Subject) -> list[tuple[int, ...]]:
 
 
 def _optimizer(subject: Subject, options: Options, x: Any) -> dict[str, Any]:
+    if subject.sort == "solvers":
+        return _solver(subject, options)
     part, dtype = subject.make(), options.dtype
     value = np.linspace(-2, 2, 9).astype(dtype)
     slots = [np.zeros(9, dtype) for _ in part.slots]
@@ -89,6 +93,12 @@ def _optimizer(subject: Subject, options: Options, x: Any) -> dict[str, Any]:
         gradient = numbers((9,), step) if x is None else np.resize(x, 9)
         update(part, value, gradient.astype(dtype), Pad(dtype, step), slots)
     return {"value": value} | dict(zip(part.slots, slots, strict=True))
+
+
+def _solver(subject: Subject, options: Options) -> dict[str, Any]:
+    part = subject.make()
+    problem = Parabola(part, dtype=options.dtype, frozen=options.frozen)
+    return {"value": play(part, problem)} | dict(problem.slots)
 
 
 def _regularizer(subject: Subject, options: Options, x: Any) -> dict[str, Any]:

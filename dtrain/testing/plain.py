@@ -83,5 +83,6 @@ class Shaped(Layer):
             return y, lambda dy: dy.reshape(x.shape)
         low, high = (x.dtype.type(end) for end in self.range)
         half = (high - low) / 2
-        t = np.tanh(y) * x.dtype.type(0.9)
-        return low + half * (1 + t), lambda dy: (dy * half * (x.dtype.type(0.9) - t * t)).reshape(x.shape)
+        share = x.dtype.type(0.9)
+        t = np.tanh(y)
+        return low + half * (1 + share * t), lambda dy: (dy * half * share * (1 - t * t)).reshape(x.shape)

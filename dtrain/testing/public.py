@@ -94,7 +94,7 @@ def checks(
     """
     for text, subject in subjects(kind, factory, example, registry):
         reasons = _reasons(subject, expected_failed_checks)
-        for name, function in _functions(kind, advice, communicator):
+        for name, function in _functions(subject.sort, advice, communicator):
             full = f"{name}[{text}]" if text and not example else name
             yield full, Check(full, name, subject, function, reasons.get(full, reasons.get(name)), text)
 

@@ -8,7 +8,7 @@ from math import prod
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from dtrain.contracts import KINDS
+from dtrain.contracts import KINDS, Solver
 from dtrain.errors import PluginError, listed
 from dtrain.registry import Bound, Entry, Registry, hookimpl
 
@@ -27,7 +27,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "metrics": ("input", "range", "target"),
     "transforms": ("input", "range", "target", "whole"),
     "initializers": ("input",),
-    "optimizers": ("range",),
+    "optimizers": ("range", "outputs"),
     "regularizers": ("range",),
 }
 """The keys of an example that are for the checks; all others are the part's options."""
@@ -51,6 +51,7 @@ class Subject:
         self.target: Any = example.get("target", _TARGET.get(self.kind))
         self.range: tuple[float, float] | None = example.get("range")
         self.complex: bool | None = example.get("complex")
+        self.outputs: int | None = example.get("outputs")
         self.whole: bool = example.get("whole", False)
         if isinstance(self.target, str) and self.target not in TARGETS:
             raise ValueError(
@@ -65,6 +66,11 @@ class Subject:
     def is_layer(self) -> bool:
         """Whether the part is a layer or an activation."""
         return self.kind in ("layers", "activations")
+
+    @cached_property
+    def sort(self) -> str:
+        """The kind, or "solvers" for an optimizer with a step of its own: other checks apply to it."""
+        return "solvers" if self.kind == "optimizers" and _is_solver(self) else self.kind
 
     @property
     def inputs(self) -> list[Shape] | None:
@@ -83,6 +89,13 @@ class Subject:
         from .guard import true_output
 
         return true_output(self)
+
+
+def _is_solver(subject: Subject) -> bool:
+    factory = subject.bound.factory
+    if isinstance(factory, type):
+        return issubclass(factory, Solver)
+    return isinstance(subject.make(), Solver)
 
 
 @lru_cache(1)

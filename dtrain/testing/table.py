@@ -18,6 +18,12 @@ from .ranks import check_same_bits_on_ranks, check_split
 from .sampling import check_sampling
 from .scratch import check_scratch
 from .shapes import check_shape
+from .solvers import (
+    check_decreases,
+    check_solve_in_slices,
+    check_solver_dtype,
+    check_solver_finite,
+)
 from .state import check_callback_state, check_resharded, check_schedule_state
 
 if TYPE_CHECKING:
@@ -25,7 +31,7 @@ if TYPE_CHECKING:
 
 _LAYERS = ("layers", "activations")
 _ROWS = (*_LAYERS, "losses", "metrics", "transforms")
-_TRAINED = (*_ROWS, "optimizers", "regularizers")
+_TRAINED = (*_ROWS, "optimizers", "solvers", "regularizers")
 _EVERY = (*_TRAINED, "initializers", "schedules", "datasets", "callbacks", "procedures")
 
 
@@ -46,16 +52,19 @@ SPECS = (
     Spec("gradient_of_penalty", ("regularizers",), check_gradient_of_penalty),
     Spec("split", _ROWS, check_split),
     Spec("split", ("optimizers",), check_update_in_pieces),
+    Spec("split", ("solvers",), check_solve_in_slices),
+    Spec("decreases", ("solvers",), check_decreases),
     Spec("split", ("regularizers",), check_penalty_in_pieces),
     Spec("split", ("datasets",), check_rows_in_pieces),
     Spec("same_bits", (*_TRAINED, "initializers"), check_same_bits_on_ranks),
     Spec("global_random", _EVERY, check_no_global_randomness),
     Spec("repeatable", _EVERY, check_repeatable),
-    Spec("inputs_not_written", (*_ROWS, "regularizers", "datasets"), check_inputs_not_written),
+    Spec("inputs_not_written", (*_ROWS, "solvers", "regularizers", "datasets"), check_inputs_not_written),
     Spec("dtype", _TYPED, check_dtype),
+    Spec("dtype", ("solvers",), check_solver_dtype),
     Spec("contiguous", (*_LAYERS, "losses", "transforms"), check_contiguous),
     Spec("options", _EVERY, check_options),
-    Spec("driven", ("optimizers",), check_driven),
+    Spec("driven", ("optimizers", "solvers"), check_driven),
     Spec("state", _TRAINED, check_resharded),
     Spec("state", ("schedules",), check_schedule_state),
     Spec("state", ("callbacks",), check_callback_state),
@@ -63,7 +72,8 @@ SPECS = (
     Spec("sampling", _LAYERS, check_sampling),
     Spec("inference", (*_LAYERS, "losses", "metrics"), check_inference),
     Spec("no_mpi", _EVERY, check_no_mpi),
-    Spec("finite", tuple(kind for kind in _EVERY if kind != "callbacks"), check_finite),
+    Spec("finite", tuple(kind for kind in _EVERY if kind not in ("callbacks", "solvers")), check_finite),
+    Spec("finite", ("solvers",), check_solver_finite),
     Spec("scratch", (*_ROWS, "optimizers"), check_scratch),
 )
 

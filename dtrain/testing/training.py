@@ -14,7 +14,7 @@ from dtrain.trainer.checkpoint import BEST, Checkpoint, read, write
 from dtrain.trainer.evaluate import evaluate
 from dtrain.trainer.figures import Figures
 from dtrain.trainer.logical import load_slots, slot_arrays, snapshot_arrays, snapshot_of, take
-from dtrain.trainer.step import Step
+from dtrain.trainer.solving import make_step
 from dtrain.trainer.update import Penalty, Update
 
 from .data import sample
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .subject import Subject
 
 SHARDS = 8
+SMALL = {"solvers": 150}  # outputs of the network that is trained: two blocks of parameters
 SAMPLES, BATCH = 18, 13  # the second batch has 5 rows: three shards of it are empty
 
 
@@ -53,7 +54,7 @@ class Job:
         penalties = [Penalty(part, weights)] if kind == "regularizers" else []
         self.update = Update(self.replica, part if kind == "optimizers" else Descent(), penalties)
         transforms = [part] if kind == "transforms" else []
-        self.step = Step(self.replica, self.figures, self.update, transforms)
+        self.step = make_step(self.replica, self.figures, self.update, transforms)
         data = sample(subject, SAMPLES)
         rows = ArrayRows(data.x.astype(dtype), data.target)
         self.batches = Batches(rows, BATCH, SHARDS, self.replica.first, self.replica.last, dtype)
@@ -68,7 +69,7 @@ class Job:
         for epoch in range(self.done // self.batches.count, self.done // self.batches.count + epochs):
             order = self.batches.order(0, epoch)
             for index in range(self.batches.count):
-                self.step(self.batches.cut(index, order), epoch, self.done)
+                self.step(self.batches.whole(index, order), epoch, self.done)
                 self.done += 1
                 self.seen[f"loss, weight and metrics of step {self.done}"] = self.step.sums[:-1].copy()
         if self.update.penalties:
@@ -96,9 +97,11 @@ class Job:
         """Writes a checkpoint, as a run does. A collective."""
         arrays = self.arrays()
         if self.communicator.rank == 0:
-            optimizer = self.update.optimizer.state()
-            write(folder / BEST, Checkpoint(arrays, {"step": self.done, "optimizer": optimizer}))
+            write(folder / BEST, Checkpoint(arrays, self._cursor()))
         self.communicator.barrier()
+
+    def _cursor(self) -> dict[str, Any]:
+        return {"step": self.done, "optimizer": self.update.optimizer.state()}
 
     def load(self, folder: Path) -> None:
         """Goes on from a checkpoint. A collective."""
@@ -115,7 +118,7 @@ def _network(subject: Subject, part: Any, dtype: Any) -> Network:
     if subject.is_layer:
         return network(subject, dtype, needs_dx=False)
     wanted = subject.kind in ("losses", "metrics")
-    units = prod(subject.flat_input) if wanted else 700
+    units = prod(subject.flat_input) if wanted else subject.outputs or SMALL.get(subject.sort, 700)
     layers: list[tuple[str, Layer]] = [
         ("linear", Linear(units, part if subject.kind == "initializers" else Half()))
     ]

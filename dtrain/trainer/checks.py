@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dtrain.contracts import Solver
 from dtrain.errors import ConfigError, DataError, did_you_mean, listed
+
+from .solver_checks import check_solver
 
 if TYPE_CHECKING:
     from dtrain.config import RegularizerPart
@@ -27,6 +30,8 @@ def check_job(job: Job) -> None:
     """Raises ConfigError or DataError for the first thing that does not fit."""
     _check_size(job.network)
     _check_schedules(job)
+    if isinstance(job.optimizer, Solver):
+        check_solver(job, job.optimizer)
     for part in job.config.regularizers:
         _check_regularizer(part, job.network)
     _check_samples(job)

@@ -10,7 +10,7 @@ from dtrain.data import Batches
 from dtrain.engine import Replica
 
 from .checks import ROLES
-from .step import Step
+from .solving import make_step
 from .update import Penalty, Update
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from .figures import Figures
     from .job import Job
+    from .step import Step
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def make_seat(job: Job, communicator: Communicator, figures: Figures, generation
         check=lambda y: job.loss.check(y, job.network.shape),
     )
     validation = None if job.validation is None else cut(job.validation)
-    step = Step(replica, figures, update, job.transforms)
+    step = make_step(replica, figures, update, job.transforms)
     return Seat(generation, replica, update, step, cut(job.train, parts=config.accumulate), validation)
 
 

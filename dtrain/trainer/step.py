@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,6 +33,7 @@ class Step:
         self.problem: str | None = None
         own = replica.own
         self._sum = np.zeros(own.stop - own.start, replica.network.dtype)
+        self._sums: Array = np.zeros(0)
         self._several = False
         self.sums: Array = np.zeros(0)
         self.flags = 0.0
@@ -42,6 +43,23 @@ class Step:
 
         epoch, step: epochs and updates done. A step whose loss or gradient is not finite changes nothing.
         """
+        self.sums, gradient, finite = self.run(batches, epoch, step, flag)
+        self.flags = self.sums[-1]
+        finite = self._update.prepare(gradient, finite) and isfinite(self.sums[0])
+        if finite:
+            self._update.apply(gradient, step + 1)
+            self._replica.context.commit()
+        else:
+            self._replica.context.rollback()
+        return finite
+
+    def run(
+        self, batches: Iterable[Batch], epoch: int, step: int, flag: float = 0.0
+    ) -> tuple[Array, Array, bool]:
+        """Returns the totals of the columns, this rank's slice of the mean's gradient, and whether it is finite.
+
+        All of the present values; what follows has to pass a barrier before gradients are written again.
+        """
         sums: Array | None = None
         for batch in batches:
             if sums is not None:
@@ -49,25 +67,42 @@ class Step:
             sums = self._gradients(batch, epoch, step, flag)
             flag = 0.0
         assert sums is not None, "a global batch has at least one micro-batch"
-        return self._finish(sums, step)
+        return self._total(sums)
+
+    def losses(self, batches: Iterable[Batch], epoch: int, step: int) -> Array:
+        """Returns the totals of the columns alone, without a backward pass."""
+        sums: Array | None = None
+        for batch in batches:
+            parts, _, _ = self._forward(batch, epoch, step)
+            total = self._replica.totals.add(parts)
+            sums = total if sums is None else sums + total
+        assert sums is not None, "a global batch has at least one micro-batch"
+        return sums
 
     def _gradients(self, batch: Batch, epoch: int, step: int, flag: float) -> Array:
         """Leaves this micro-batch's gradients in the exchange's arrays; returns the totals of its columns."""
         replica = self._replica
-        context = replica.context
-        context.begin(batch.layout, training=True, step=step, epoch=epoch, place=batch.place)
         if batch.problem is not None:
             self.problem = batch.problem
             flag += 1
-        if self._transforms:
-            batch = self._transform(batch, context)
-        y, backward = replica.network.forward(batch.x, context)
-        parts, loss_backward = self._figures.of(y, batch, context)
+        parts, loss_backward, backward = self._forward(batch, epoch, step)
         replica.gradients.begin(batch.layout.slices)
         backward(loss_backward())
         replica.gradients.end()
         parts[0, -1] = flag
         return replica.totals.add(parts)
+
+    def _forward(self, batch: Batch, epoch: int, step: int) -> tuple[Array, Any, Any]:
+        """Returns the sums of each local shard, the loss's backward and the network's."""
+        batch = self.transformed(batch, epoch, step)
+        y, backward = self._replica.network.forward(batch.x, self._replica.context)
+        return *self._figures.of(y, batch, self._replica.context), backward
+
+    def transformed(self, batch: Batch, epoch: int, step: int) -> Batch:
+        """Starts a pass over a micro-batch, and returns it as the network sees it."""
+        context = self._replica.context
+        context.begin(batch.layout, training=True, step=step, epoch=epoch, place=batch.place)
+        return self._transform(batch, context) if self._transforms else batch
 
     def _transform(self, batch: Batch, context: Context) -> Batch:
         x, y = batch.x, batch.y
@@ -85,34 +120,23 @@ class Step:
         gradient, _ = self._replica.exchange.reduce(1.0)
         if self._several:
             np.add(self._sum, gradient, out=self._sum)
-            self.sums += sums
+            self._sums += sums
         else:
             self._several = True
             np.copyto(self._sum, gradient)
-            self.sums = sums
+            self._sums = sums
         self._replica.communicator.barrier()
 
-    def _finish(self, sums: Array, step: int) -> bool:
-        exchange = self._replica.exchange
-        if self._several:
-            self._keep(sums)
-            self._several = False
-            gradient = self._sum
-            np.multiply(gradient, _inverse(self.sums[1]), out=gradient)
-            finite = bool(np.isfinite(gradient).all())
-        else:
-            self.sums = sums
-            gradient, finite = exchange.reduce(_inverse(sums[1]))
-        self.flags = self.sums[-1]
-        finite = self._update.prepare(gradient, finite) and isfinite(self.sums[0])
-        if finite:
-            self._update.apply(gradient, step + 1)
-            self._replica.context.commit()
-        else:
-            self._replica.context.rollback()
-        return finite
+    def _total(self, sums: Array) -> tuple[Array, Array, bool]:
+        if not self._several:
+            return sums, *self._replica.exchange.reduce(inverse(sums[1]))
+        self._keep(sums)
+        self._several = False
+        gradient = self._sum
+        np.multiply(gradient, inverse(self._sums[1]), out=gradient)
+        return self._sums, gradient, bool(np.isfinite(gradient).all())
 
 
-def _inverse(weight: float) -> float:
+def inverse(weight: float) -> float:
     """Returns 1/weight; 0 where no row counts, whose gradient is 0."""
     return 1.0 / float(weight) if weight else 0.0  # a NumPy scalar would make float64 of the gradient

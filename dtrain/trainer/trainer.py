@@ -304,7 +304,7 @@ class Trainer:
         before = {name: getattr(self.job.optimizer, name) for name in led or {}}
         vars(self.job.optimizer).update(led or {})
         began = perf_counter()
-        updated = self.train_step(self.batches.cut(index, order), epoch, self.step, voices.flag())
+        updated = self.train_step(self.batches.whole(index, order), epoch, self.step, voices.flag())
         seconds = perf_counter() - began
         vars(self.job.optimizer).update(before)
         sums = self.train_step.sums

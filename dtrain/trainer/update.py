@@ -12,6 +12,7 @@ import numpy as np
 from dtrain.engine.journal import Journal
 from dtrain.engine.replica import BLOCK
 from dtrain.engine.totals import Totals, square_sums
+from dtrain.engine.twin import step_along
 from dtrain.parameter import ALIGN
 
 from .sums import Sums
@@ -68,7 +69,7 @@ class Update:
         self._clip_norm, self._clip_value = clip_norm, clip_value
         own, layout = replica.own, replica.layout
         self.journal: Journal | None = None
-        self.slots = self._make_slots()
+        self.slots: dict[str, Array] = self._make_slots()
         self._values = replica.exchange.values[own]
         self._pieces = [
             (self._values[piece], piece, [slot[piece] for slot in self.slots.values()], role)
@@ -123,20 +124,25 @@ class Update:
             return self._clip(gradient)
         if self._replica.communicator.size == 1:
             return finite
-        self._flag[0] = not finite
+        return self.everywhere(finite)
+
+    def everywhere(self, true: bool) -> bool:
+        """Tells whether this is true on all ranks. A barrier."""
+        self._flag[0] = not true
         self._replica.communicator.allgather(self._flag, self._flags)
         return not np.count_nonzero(self._flags)
 
     def _clip(self, gradient: Array) -> bool:
         assert self._clip_norm is not None
-        norm = sqrt(self._total(square_sums(gradient, BLOCK)))
+        norm = sqrt(self.total(square_sums(gradient, BLOCK)))
         if not np.isfinite(norm):  # it may have overflowed in float32
-            norm = sqrt(self._total(square_sums(gradient.astype(np.float64), BLOCK)))
+            norm = sqrt(self.total(square_sums(gradient.astype(np.float64), BLOCK)))
         if norm > self._clip_norm:
             np.multiply(gradient, self._clip_norm / norm, out=gradient)
         return bool(np.isfinite(norm))
 
-    def _total(self, blocks: Array) -> float:
+    def total(self, blocks: Array) -> float:
+        """Returns the sum of one number a block of the flat array; this rank has those of its slice."""
         return float(self._add_blocks(blocks)) if len(blocks) or self._replica.communicator.size > 1 else 0.0
 
     def apply(self, gradient: Array, step: int) -> None:
@@ -193,6 +199,22 @@ class Update:
             pad.begin(step, role, of_piece)
             optimizer.update(value, gradient[piece], pad, *slots)
 
+    def put(self, value: Array) -> None:
+        """Sets this rank's slice of the trained values; then every rank's are visible to all."""
+        for to, piece, _, _ in self._pieces:
+            to[...] = value[piece]
+        self._replica.exchange.publish()
+
+    def penalty_product(self, value: Array, v: Array, norm: float, out: Array) -> None:
+        """Adds the regularizers' second derivatives at `value`, times v of this norm, to `out`."""
+        dtype = np.result_type(value.dtype, np.complex64)
+        h = step_along(norm, dtype)
+        for regularizer, pieces in self.penalties:
+            for piece in pieces:
+                gradient = np.zeros(len(value[piece]), dtype)
+                regularizer.gradient(value[piece] + (1j * h) * v[piece], gradient)
+                out[piece] += gradient.imag / h
+
     def penalty(self) -> float:
         """Returns the sum of all penalties at the present values. A collective."""
         if not self.penalties:
@@ -204,7 +226,7 @@ class Update:
                 for block in range(piece.start // BLOCK, -(-piece.stop // BLOCK)):
                     a, b = max(piece.start, block * BLOCK), min(piece.stop, (block + 1) * BLOCK)
                     blocks[block] += regularizer.penalty(self._values[a:b])
-        return self._total(blocks)
+        return self.total(blocks)
 
 
 def _spans(layout: FlatLayout, optimizer: Optimizer) -> Iterator[tuple[str, tuple[int, int]]]:

@@ -73,6 +73,18 @@ def test_micro_batches_cut_a_batch_into_nearly_equal_parts(rows, sizes):
     assert [batch.layout.rows for batch in batches.cut(0)] == sizes
 
 
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_global_batch_can_be_gone_through_again(parts):
+    """One micro-batch is read once; several are read anew, so that one of them is in memory at a time."""
+    (batches,) = ranks_of(numbered(97), 64, 1, parts=parts)
+    whole = batches.whole(1, batches.order(0, 0))
+    passes = [list(whole) for _ in range(2)]
+    for first, again, cut in zip(*passes, batches.cut(1, batches.order(0, 0)), strict=True):
+        assert_same_bits(first.x, cut.x)
+        assert_same_bits(again.x, cut.x)
+        assert (again.x is first.x) == (parts == 1)
+
+
 def test_the_order_follows_the_seed_and_the_epoch_alone():
     one, two = ranks_of(numbered(97), 32, 1)[0], ranks_of(numbered(97), 10, 5, shards=16)[3]
     order = one.order(0, 0)

@@ -392,6 +392,19 @@ def test_a_rollback_takes_back_all_updates_since_the_last_commit():
     assert mean.value.tolist() == [1, 1]
 
 
+def test_updates_that_are_set_aside_can_be_made_later():
+    context, mean = alone(4), State("mean", np.zeros(2))
+    context.update(mean, np.full(2, 1.0))
+    context.update(mean, np.full(2, 2.0))
+    aside = context.set_aside()
+    assert mean.value.tolist() == [0, 0]
+    for state, value in aside:
+        context.update(state, value)
+    assert mean.value.tolist() == [2, 2]
+    context.rollback()
+    assert mean.value.tolist() == [0, 0]
+
+
 def test_an_update_outside_of_training_is_refused():
     context = alone(4, training=False)
     context.layer = "batch_norm_1"

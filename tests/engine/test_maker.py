@@ -111,6 +111,10 @@ def test_a_layer_within_a_layer_is_named_after_both(inventory):
     assert build_layer(inventory, Outer(), (3,), "outer") == (3, 2)
     assert list(inventory.parameters) == ["outer.weight", "outer.inner.weight"]
     assert list(inventory.states) == ["outer.inner.mean"]
+    assert {name: type(layer) for name, layer in inventory.layers.items()} == {
+        "outer": Outer,
+        "outer.inner": Inner,
+    }
 
 
 def test_a_layer_built_again_gets_what_it_made_before_and_so_do_those_within(inventory):

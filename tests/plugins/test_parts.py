@@ -17,7 +17,7 @@ import pytest
 
 import dtrain
 import dtrain_plugins
-from dtrain import Stream
+from dtrain import Solver, Stream
 from dtrain.contracts import KINDS
 from tests.plugins import support
 from tests.plugins.optimizers.support import Pad, updated
@@ -249,6 +249,8 @@ def test_an_initializer_depends_on_its_stream_alone(make, extra):
 @examples("optimizers")
 def test_an_optimizer_keeps_dtypes_and_moves_against_the_gradient(make, extra, dtype):
     optimizer = make()
+    if isinstance(optimizer, Solver):
+        return  # it has a step of its own; see `dtrain.testing.solvers`
     value, gradient = np.zeros(9, dtype), numbers(9).astype(dtype)
     slots = [np.zeros(9, dtype) for _ in optimizer.slots]
     given = gradient.copy()

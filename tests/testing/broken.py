@@ -23,6 +23,7 @@ from dtrain import (
     Procedure,
     Regularizer,
     Schedule,
+    Solver,
     Transform,
 )
 
@@ -764,6 +765,76 @@ class UpdateThatAllocates(Optimizer):
         value -= self.lr * gradient
 
 
+class SteepestDescent(Solver):
+    """θ ← θ − α·g with the α of the model's least point: right, and what the broken ones are made from."""
+
+    lr = 1.0
+
+    def solve(self, problem):
+        gradient = problem.gradient
+        bend = problem.dot(gradient, problem.gauss_newton_product(gradient))
+        if not bend > 0:
+            return problem.value
+        return problem.value - self.lr * problem.dot(gradient, gradient) / bend * gradient
+
+
+@broken("optimizers", "decreases")
+class HardlyMoves(SteepestDescent):
+    lr = 1e-6
+
+
+@broken("optimizers", "split", "same_bits")
+class StepByTheSlice(SteepestDescent):
+    """The longest step is measured on this rank's slice."""
+
+    def solve(self, problem):
+        step = super().solve(problem) - problem.value
+        return problem.value + step / (1 + 1e-3 * np.linalg.norm(step))
+
+
+@broken("optimizers", "state")
+class HiddenStep(SteepestDescent):
+    """Its rate falls with the steps that it has counted itself."""
+
+    count = 0
+
+    def solve(self, problem):
+        self.count += 1
+        self.lr = 1 / self.count
+        return super().solve(problem)
+
+
+@broken("optimizers", "dtype")
+class WideStep(SteepestDescent):
+    def solve(self, problem):
+        return super().solve(problem).astype(np.float64)
+
+
+@broken("optimizers", "finite")
+class NormalizedGradient(SteepestDescent):
+    def solve(self, problem):
+        unit = problem.gradient / np.float64(problem.norm(problem.gradient)).astype(problem.gradient.dtype)
+        bend = problem.dot(unit, problem.gauss_newton_product(unit))
+        return problem.value - problem.dot(unit, problem.gradient) / bend * unit
+
+
+@broken("optimizers", "inputs_not_written", "same_bits", "state")
+class WritesTheGradient(SteepestDescent):
+    def solve(self, problem):
+        value = super().solve(problem)
+        problem.gradient *= 0
+        return value
+
+
+@broken("optimizers", "driven")
+class StepKeptApart(SteepestDescent):
+    def __init__(self, lr: float = 1.0) -> None:
+        self.lr = self.rate = lr
+
+    def solve(self, problem):
+        return problem.value + self.rate * (super().solve(problem) - problem.value) / self.lr
+
+
 # ---------------------------------------------------------------------- regularizers
 
 
@@ -1158,6 +1229,7 @@ RIGHT = [
     ("losses", Square),
     ("metrics", Hits),
     ("optimizers", Asks),
+    ("optimizers", SteepestDescent),
     ("regularizers", SumOfSquares),
     ("regularizers", Shrinks),
     ("datasets", Line),

@@ -69,7 +69,12 @@ def test_each_example_is_checked(check):
 def test_ids_name_the_check_and_its_example():
     names = [name for name, _ in checks("layers", Wide)]
     assert len(set(names)) == len(names)
-    assert {name.split("[")[0] for name in names} == set(IDS) - {"gradient_of_penalty", "driven", *ADVICE}
+    assert {name.split("[")[0] for name in names} == set(IDS) - {
+        "gradient_of_penalty",
+        "driven",
+        "decreases",
+        *ADVICE,
+    }
     assert "split[units=3]" in names
     assert "split[units=4, input=(2,)]" in names
     assert "split" in dict(checks("layers", Wide, units=5))

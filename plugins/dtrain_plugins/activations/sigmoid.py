@@ -4,6 +4,8 @@ import numpy as np
 
 from dtrain import Activation, Array, Backward, Context
 
+from .hyperbolic import tanh
+
 
 class Sigmoid(Activation):
     """y = 1/(1 + e^(−x)), computed as (1 + tanh(x/2))/2, which cannot overflow; dx = dy·y·(1 − y).
@@ -14,7 +16,7 @@ class Sigmoid(Activation):
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         y = np.multiply(x, 0.5, out=context.empty(x.shape, x.dtype))
-        np.tanh(y, out=y)
+        tanh(y, y)
         y += 1
         y *= 0.5
 

@@ -4,12 +4,14 @@ import numpy as np
 
 from dtrain import Activation, Array, Backward, Context
 
+from .hyperbolic import tanh
+
 
 class Tanh(Activation):
     """y = tanh(x), dx = dy·(1 − y²). x: (rows, …) → y: the same shape, in (−1, 1)."""
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
-        y = np.tanh(x, out=context.empty(x.shape, x.dtype))
+        y = tanh(x, context.empty(x.shape, x.dtype))
 
         def backward(dy: Array) -> Array:
             dx = np.multiply(y, y, out=context.empty(x.shape, x.dtype))

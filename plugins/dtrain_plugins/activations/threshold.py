@@ -21,6 +21,8 @@ class Threshold(Activation):
 
     def __init__(self, gradient: Gradient = "straight_through") -> None:
         self.gradient = gradient
+        if gradient != "none":
+            self.surrogate = f"whose backward is a stand-in, gradient = {gradient!r}"
 
     def level(self, x: Array, out: Array) -> None:
         """Writes the values at x, real."""

@@ -23,6 +23,8 @@ class ActivityRegularizer(Layer):
     def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
         not_negative(l1=l1, l2=l2)
         self.l1, self.l2 = l1, l2
+        if l1 or l2:
+            self.surrogate = "whose penalty is in no loss"
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         def backward(dy: Array) -> Array:

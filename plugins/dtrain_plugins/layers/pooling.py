@@ -42,7 +42,10 @@ class MaxPool(Pool):
         y = context.empty((rows, *windows.count, channels), x.dtype)
         np.copyto(y, padded[windows.places[0]])
         for place in windows.places[1:]:
-            np.maximum(y, padded[place], out=y)
+            if x.dtype.kind == "c":  # NumPy decides a tie by the imaginary part
+                np.copyto(y, padded[place], where=padded[place].real > y.real)
+            else:
+                np.maximum(y, padded[place], out=y)
 
         def backward(dy: Array) -> Array:
             dx = windows.zeros(rows, channels, dy.dtype, context)

@@ -9,10 +9,13 @@ from .adamw import Adamw
 from .amsgrad import Amsgrad
 from .lamb import Lamb
 from .lars import Lars
+from .lbfgs import Lbfgs
 from .lion import Lion
 from .momentum import Momentum
 from .nadam import Nadam
 from .nesterov import Nesterov
+from .newton import Newton
+from .newton_cg import NewtonCg
 from .rmsprop import Rmsprop
 from .sgd import Sgd
 from .swats import Swats
@@ -28,10 +31,13 @@ def dtrain_optimizers() -> dict[str, type[Optimizer]]:
         "amsgrad": Amsgrad,
         "lamb": Lamb,
         "lars": Lars,
+        "lbfgs": Lbfgs,
         "lion": Lion,
         "momentum": Momentum,
         "nadam": Nadam,
         "nesterov": Nesterov,
+        "newton": Newton,
+        "newton_cg": NewtonCg,
         "rmsprop": Rmsprop,
         "sgd": Sgd,
         "swats": Swats,

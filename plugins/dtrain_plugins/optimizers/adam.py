@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from math import sqrt
-from typing import ClassVar
 
 import numpy as np
 
@@ -22,7 +21,7 @@ class Adam(Optimizer):
     Kingma & Ba, "Adam: a method for stochastic optimization", 2015.
     """
 
-    slots: ClassVar[tuple[str, ...]] = ("m", "v")
+    slots: tuple[str, ...] = ("m", "v")
     examples = [{}, {"lr": 0.01, "beta_1": 0.8, "beta_2": 0.9, "epsilon": 1e-6}]
 
     def __init__(

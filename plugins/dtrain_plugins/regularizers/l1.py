@@ -15,6 +15,7 @@ class L1(Regularizer):
     """
 
     examples = [{"weight": 0.1}]
+    smooth = False
 
     def __init__(self, weight: float = 1e-4) -> None:
         not_negative(weight=weight)

@@ -20,6 +20,7 @@ class L1L2(Regularizer):
     def __init__(self, l1: float = 1e-4, l2: float = 1e-4) -> None:
         not_negative(l1=l1, l2=l2)
         self.l1, self.l2 = l1, l2
+        self.smooth = l1 == 0
 
     def penalty(self, value: Array) -> float:
         return self.l1 * float(np.abs(value).sum()) + self.l2 * float(np.dot(value, value))
