@@ -18,23 +18,25 @@ class WhitenBatch(Layer):
     momentum: weight of the new batch, (0, 1]. epsilon: ε > 0, added to the variances: it bounds W where a batch
     has fewer rows than features, or features depend on each other. scale, offset: whether γ (d,) (1 at the
     start, role "scale") and β (d,) (0, role "bias") are learned; without, they are 1 and 0. Raises ValueError for
-    momentum or epsilon out of range, and for samples without a dimension; TypeError for complex numbers.
+    momentum or epsilon out of range, and for samples without a dimension. Of complex numbers, imaginary parts
+    count to first order, as a complex step takes them.
 
     Backward, with P = Σ x_cᵀ·dx̂ made symmetric and Σ + εI = U·diag(λ)·Uᵀ: dΣ = U·(K∘(Uᵀ·P·U))·Uᵀ. K holds the
     divided differences of λ^(−½), K_ij = −1/(√λ_i·√λ_j·(√λ_i + √λ_j)): finite for equal λ, where it is the
     derivative, and without the differences λ_i − λ_j of the eigenvectors' own derivatives.
 
-    Everything within is float64 in any run. Two exchanges forward (moments, d² numbers), one backward (d² + d);
-    every rank computes the same eigenvectors, d³. With `accumulate`, the statistics are a micro-batch's.
+    Everything within is float64 (complex128) in any run. Two exchanges forward (moments, d² numbers), one
+    backward (d² + d); every rank computes the same eigenvectors, d³. With `accumulate`, the statistics are a
+    micro-batch's.
 
     Huang, Yang, Lang & Deng, "Decorrelated batch normalization", 2018, one group of all features; there the
     running average is that of W, here that of Σ.
     """
 
     examples = [
-        {"input": (3,), "complex": False},
-        {"epsilon": 0.1, "scale": False, "offset": False, "complex": False},
-        {"input": (3, 2, 4), "complex": False},
+        {"input": (3,)},
+        {"epsilon": 0.1, "scale": False, "offset": False},
+        {"input": (3, 2, 4)},
     ]
     absorbs_bias = True
 
@@ -64,11 +66,10 @@ class WhitenBatch(Layer):
         return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
-        if x.dtype.kind == "c":
-            raise TypeError(f"whiten_batch takes real numbers, got {x.dtype}")
         shape, training = x.shape, context.training
-        gamma = self.gamma.value.astype(np.float64) if self.has_scale else np.ones(shape[-1])
-        xc = context.empty(shape, np.float64)
+        wide = np.result_type(x.dtype, np.float64)
+        gamma = self.gamma.value.astype(wide) if self.has_scale else np.ones(shape[-1])
+        xc = context.empty(shape, wide)
         count, zca = self._of_batch(x, xc, context) if training else (0, self._of_running(x, xc))
         matrix = zca.matrix * gamma
         y = context.matmul(xc, matrix)
@@ -76,7 +77,7 @@ class WhitenBatch(Layer):
             y += self.beta.value
 
         def backward(dy: Array) -> Array:
-            dyc = context.empty(shape, np.float64)
+            dyc = context.empty(shape, wide)
             np.copyto(dyc, dy)
             if not training:  # μ and Σ are constants
                 return _narrow(context.matmul(dyc, matrix.T), x, context)
@@ -102,7 +103,7 @@ class WhitenBatch(Layer):
         if count:
             unbiased = covariance * (count / max(count - 1, 1))
             for state, value in ((self.mean, mean), (self.covariance, unbiased)):
-                context.update(state, (1 - self.momentum) * state.value + self.momentum * value)
+                context.update(state, (1 - self.momentum) * state.value + self.momentum * value.real)
         return count, Zca(covariance, self.epsilon)
 
     def _of_running(self, x: Array, xc: Array) -> Zca:
@@ -124,7 +125,7 @@ def _products(a: Array, b: Array, context: Context, more: int = 0) -> Array:
         if more:
             np.sum(right, axis=0, out=out[d])
 
-    return context.sum_of(of, (d + more, d), np.float64)
+    return context.sum_of(of, (d + more, d), a.dtype)
 
 
 def _narrow(wide: Array, x: Array, context: Context) -> Array:

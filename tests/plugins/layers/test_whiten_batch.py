@@ -218,8 +218,3 @@ def test_scale_and_offset_can_each_be_left_out(scale, offset):
 )
 def test_refuses_options_out_of_range_and_samples_without_a_dimension(call, message):
     assert message_of(ValueError, call) == message
-
-
-def test_refuses_complex_numbers():
-    message = "whiten_batch takes real numbers, got complex128"
-    assert message_of(TypeError, lambda: WhitenBatch().forward(np.zeros((2, 3), complex), None)) == message

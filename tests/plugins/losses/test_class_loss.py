@@ -10,7 +10,7 @@ import pytest
 from scipy.special import log_softmax, softmax
 from sklearn.metrics import log_loss
 
-from dtrain import ConfigError
+from dtrain import ConfigError, Optimizer
 from dtrain.communicator import run_ranks
 from dtrain.contracts import ArrayRows
 from dtrain_plugins.losses.cross_entropy import CrossEntropy
@@ -152,7 +152,7 @@ def trained(make, shards=8, **options):
         random.standard_normal((97, 3), np.float32), np.maximum(random.integers(-4, 3, size=97), 0)
     )
 
-    class Descent:
+    class Descent(Optimizer):
         slots, by_role, lr = (), False, 3.0
 
         def update(self, value, gradient, context):
