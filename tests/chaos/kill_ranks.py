@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -79,7 +80,7 @@ class Outcome:
     throughput: float | None = None
 
 
-def command(ranks: int, config: Path, out: Path) -> list[str]:
+def command(ranks: int, config: Path | str, out: Path | str) -> list[str]:
     scripts = Path(sys.executable).parent
     flags = ["--with-ft", "ulfm", "--bind-to", "none", "--map-by", ":OVERSUBSCRIBE", "-n", str(ranks)]
     return [
@@ -136,18 +137,14 @@ class Job:
 
     def end(self) -> None:
         """Leaves nothing behind."""
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process.wait()
 
 
 def kill(pid: int) -> None:
-    try:
+    with suppress(ProcessLookupError):  # it may be done
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:  # it was done
-        pass
 
 
 def disturbed(rng: random.Random, config: Path, out: Path, seconds: float) -> Outcome:
