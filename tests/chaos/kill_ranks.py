@@ -227,20 +227,20 @@ def series(options: argparse.Namespace, folder: Path) -> int:
         rng = random.Random(f"{options.seed}/{number}")
         outcome = disturbed(rng, config, folder / f"run-{number}", seconds)
         outcomes.append(outcome)
-        right = outcome.sha == sha
+        right = outcome.sha == sha and not outcome.trouble
         if not right:
             print((folder / f"run-{number}.log").read_text(), file=sys.stderr)
         print(
             f"{number:4} {outcome.ranks} ranks, {outcome.killed} killed ({outcome.moment}), "
             f"{len(outcome.lost)} lost after steps {outcome.lost}: "
-            f"{'the same weights' if right else outcome.trouble or 'OTHER WEIGHTS'}",
+            f"{outcome.trouble or ('the same weights' if right else 'OTHER WEIGHTS')}",
             flush=True,
         )
     return report(outcomes, sha)
 
 
 def report(outcomes: list[Outcome], sha: str) -> int:
-    wrong = [outcome for outcome in outcomes if outcome.sha != sha]
+    wrong = [outcome for outcome in outcomes if outcome.sha != sha or outcome.trouble]
     lost = sum(len(outcome.lost) for outcome in outcomes)
     print(
         f"{len(outcomes) - len(wrong)} of {len(outcomes)} runs ended in the undisturbed weights; {lost} ranks lost"
