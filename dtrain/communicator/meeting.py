@@ -114,9 +114,16 @@ class Meeting:
                 self._close_if_complete()
             self._changed.notify_all()
 
-    def lose(self, rank: int) -> None:
-        """Rank `rank` was killed."""
+    def lose(self, rank: int, deceived: Container[int] = ()) -> None:
+        """Rank `rank` was killed. deceived: they come through a collective all the same, to which it never came."""
         with self._changed:
+            now = self._round
+            while deceived and len(now.calls) < self.size - 1:
+                self._changed.wait(0.01)
+            if deceived:
+                now.values[rank] = next(iter(now.values.values()))
+                now.killed, now.done = (rank, deceived), True
+                self._round = Round()
             self.lost.add(rank)
             self._changed.notify_all()
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
+from zlib import crc32
 
 import numpy as np
 
@@ -192,19 +193,33 @@ class MpiCommunicator:
 
     def _share_json(self, value: Any) -> list[Any]:
         try:
-            return [json.loads(text) for text in self._share_text(json.dumps(value))]
+            return [json.loads(text) for text in self._share_bytes(json.dumps(value).encode())]
         except self._mpi.Exception as error:
             self._fail(error)
 
-    def _share_text(self, text: str) -> list[str]:
+    def _share_bytes(self, text: bytes) -> list[bytes]:
         """Every rank's text, without pickle and without passing the door."""
-        own = np.frombuffer(text.encode(), np.uint8)
-        lengths = np.empty(self.size, np.int64)
-        self._comm.Allgather(np.array([own.size], np.int64), lengths)
+        own = np.frombuffer(text, np.uint8)
+        heads = np.zeros((self.size, 2), np.int64)
+        self._comm.Allgather(np.array([own.size, crc32(text)], np.int64), heads)
+        lengths = heads[:, 0]
+        if lengths.min() < 1:
+            self._tell_garbage()
         ends = np.cumsum(lengths)
-        everything = np.empty(ends[-1], np.uint8)
+        everything = np.zeros(ends[-1], np.uint8)
         self._comm.Allgatherv(own, (everything, (lengths, ends - lengths), self._byte))
-        return [part.tobytes().decode() for part in np.split(everything, ends[:-1])]
+        parts = [part.tobytes() for part in np.split(everything, ends[:-1])]
+        if [crc32(part) for part in parts] != heads[:, 1].tolist():
+            self._tell_garbage()
+        return parts
+
+    def _tell_garbage(self) -> NoReturn:
+        """When a rank dies in a collective, Open MPI may return without an error, and without the data."""
+        where = f"{self.where()} brought something else than what was sent"
+        if not self.recovers:
+            raise RunError(where)
+        self._revoked()
+        raise RankLost(where)
 
     def _can_share(self, wanted: bool) -> bool:
         """One answer on all ranks: they are on one host, all want it, and a first mapping succeeded."""

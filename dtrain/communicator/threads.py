@@ -106,10 +106,10 @@ class ThreadCommunicator:
             self.die()
         return values
 
-    def die(self) -> NoReturn:
-        """Is killed, now."""
+    def die(self, deceived: Container[int] = ()) -> NoReturn:
+        """Is killed, now. deceived: ranks that come through the collective in which they wait all the same."""
         assert self._deaths is not None, "only a job that goes on without the lost can lose a rank"
-        self._meeting.lose(self.rank)
+        self._meeting.lose(self.rank, deceived)
         self._deaths.die(self._first_rank)
 
     def leave(self, error: BaseException | None = None) -> None:

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
     from .trainer import Trainer
 
+LAST_POINTS = 3
+"""How many a rank keeps: when another dies, it may be two further."""
+
 COUNTERS = ("position", "step", "skipped", "train", "validation", "stop_reason", "limited")
 """Attributes of a trainer that a point keeps; each is replaced, never changed, by what happens later."""
 

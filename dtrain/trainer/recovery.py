@@ -1,8 +1,9 @@
-"""What the ranks that are left do when others have died: agree on a moment, share out the shards anew, go on.
+"""What the ranks that are left do when others have died: find a moment, share out the shards anew, go on.
 
 The flat arrays of a host lie in memory that all its ranks share, so a dead rank's parameters and optimizer
-slots are still there; what it left half changed, the journal brings back. Everything else is on every rank.
-Ranks may have come through the last collective or not, so they may be one moment apart: all take the latest.
+slots are still there; what it left half changed, the journal brings back. Everything else is on every rank. The
+moment is the last that every rank has passed, the dead too, by what each has written into that memory itself:
+MPI lets some ranks come through a collective in which others died, and what those got from it may be wrong.
 Where ranks share no memory, the run goes on from its newest checkpoint.
 """
 
@@ -10,19 +11,14 @@ from __future__ import annotations
 
 from enum import Enum
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from dtrain.errors import RankLost
 
-from .checkpoint import SUFFIX
-from .logical import Snapshot
-from .point import Point, go_back
+from .point import go_back
 
 if TYPE_CHECKING:
     from dtrain.communicator.protocol import Communicator
-    from dtrain.types import Array
 
     from .seat import Seat
     from .trainer import Trainer
@@ -43,7 +39,7 @@ def recover(communicator: Communicator, trainer: Trainer | None) -> Way:
     """
     began = perf_counter()
     while True:
-        communicator.shrink()
+        communicator.shrink()  # returns when all that are left have come: nobody changes an array now
         try:
             return _recover(communicator, trainer, began)
         except RankLost:
@@ -51,33 +47,33 @@ def recover(communicator: Communicator, trainer: Trainer | None) -> Way:
 
 
 def _recover(communicator: Communicator, trainer: Trainer | None, began: float) -> Way:
-    own = (
-        [-1, 0]
-        if trainer is None or trainer.point is None
-        else [trainer.point.number, trainer.seat.generation]
-    )
-    said = communicator.share(own)
-    latest = max(number for number, _ in said)
-    if latest < 0 or trainer is None:  # no rank points a moment before all have a trainer
-        return Way.FROM_START
-    leader = next(rank for rank, (number, _) in enumerate(said) if number == latest)
+    source = None if trainer is None else _whole(trainer)
+    saved = trainer is not None and trainer.opened and trainer.folder.has_checkpoint()
+    found = communicator.share([source is not None, saved])
+    if trainer is None or source is None:
+        if any(there for there, _ in found):  # MPI gave a wrong answer: another rank has died
+            raise RankLost("the ranks that are left do not agree on how to go on")
+        return Way.FROM_CHECKPOINT if found[0][1] else Way.FROM_START
     trainer.speak(communicator.rank == 0)
-    point = _share_point(trainer, communicator, leader)
-    generation = max(generation for _, generation in said)
-    source = trainer.seat if trainer.seat.generation == generation else trainer.pending
-    assert source is not None, "a rank that has another's seat behind it has waited for all to be there"
-    if source.update.journal is None:
-        found = communicator.share(any(trainer.folder.checkpoints.glob(f"step-*{SUFFIX}")))[0]
-        return Way.FROM_CHECKPOINT if point.folder is not None and found else Way.FROM_START
-    _change_seats(trainer, source, point)
+    _change_seats(trainer, source)
     trainer.tell_loss(perf_counter() - began)
     return Way.IN_PLACE
 
 
-def _change_seats(trainer: Trainer, source: Seat, point: Point) -> None:
+def _whole(trainer: Trainer) -> Seat | None:
+    """Returns the latest seat in which every rank, also one that died, has passed a point; None: none."""
+    seats = [trainer.seat] if trainer.spare is None else [trainer.seat, trainer.spare]
+    for seat in sorted(seats, key=lambda seat: -seat.generation):
+        if seat.update.journal is not None and seat.update.journal.passed():
+            return seat
+    return None
+
+
+def _change_seats(trainer: Trainer, source: Seat) -> None:
     communicator, journal = trainer.communicator, source.update.journal
+    assert journal is not None
+    point = trainer.point_of(journal.passed())
     if communicator.rank == 0:
-        assert journal is not None
         journal.roll_back(point.number)
     communicator.barrier()
     seat = trainer.make_seat(source.generation + 1)
@@ -85,62 +81,9 @@ def _change_seats(trainer: Trainer, source: Seat, point: Point) -> None:
     seat.replica.exchange.values[own] = source.replica.exchange.values[own]
     for name, slot in seat.update.slots.items():
         slot[...] = source.update.shared_slots[name][own]
-    trainer.take(source)
-    trainer.pending = seat
-    communicator.barrier()  # who comes through it knows that the new seats are whole
-    trainer.take(seat)
-    trainer.pending = None
+    trainer.take(source, spare=seat)
+    if seat.update.journal is not None:
+        seat.update.journal.pass_by(point.number)
+    communicator.barrier()
+    trainer.take(seat, spare=source)  # until all are known to have come this far
     go_back(trainer, point)
-    trainer.remember(point)
-
-
-def _share_point(trainer: Trainer, communicator: Communicator, leader: int) -> Point:
-    """Returns the leader's point."""
-    words: Any = None
-    arrays: list[Array] = []
-    if communicator.rank == leader:
-        assert trainer.point is not None
-        words, arrays = _as_words(trainer.point)
-    words = communicator.share(words)[leader]
-    arrays = _broadcast(communicator, leader, arrays)
-    return _from_words(words, arrays)
-
-
-def _as_words(point: Point) -> tuple[dict[str, Any], list[Array]]:
-    """Returns a point as JSON values and the arrays in it."""
-    words = dict(vars(point))
-    arrays = list(words.pop("states"))
-    words["states"] = len(arrays)
-    callbacks = []
-    for state in point.callbacks:
-        plain = dict(state)
-        for key, value in state.items():
-            if isinstance(value, Snapshot):
-                plain[key] = {"snapshot": [len(arrays), len(value.states)]}
-                arrays += [value.values, *value.states]
-        callbacks.append(plain)
-    return words | {"callbacks": callbacks}, arrays
-
-
-def _from_words(words: dict[str, Any], arrays: list[Array]) -> Point:
-    def value_of(value: Any) -> Any:
-        if isinstance(value, dict) and value.keys() == {"snapshot"}:
-            at, states = value["snapshot"]
-            return Snapshot(arrays[at], arrays[at + 1 : at + 1 + states])
-        return value
-
-    callbacks = [{key: value_of(value) for key, value in state.items()} for state in words["callbacks"]]
-    return Point(**words | {"callbacks": callbacks, "states": arrays[: words["states"]]})
-
-
-def _broadcast(communicator: Communicator, leader: int, arrays: list[Array]) -> list[Array]:
-    """Returns the leader's arrays on every rank."""
-    described = communicator.share([[array.shape, array.dtype.str] for array in arrays])[leader]
-    peers = [rank for rank in range(communicator.size) if rank != leader]
-    if communicator.rank == leader:
-        sent = [np.asarray(array, order="C") for array in arrays]
-        communicator.exchange([(peer, array) for peer in peers for array in sent], [])
-        return arrays
-    received: list[Array] = [np.empty(shape, dtype) for shape, dtype in described]
-    communicator.exchange([], [(leader, array) for array in received])
-    return received

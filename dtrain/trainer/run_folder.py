@@ -110,6 +110,10 @@ class RunFolder:
         """Where the checkpoints lie."""
         return self.path / "checkpoints"
 
+    def has_checkpoint(self) -> bool:
+        """Tells whether there is anything to go on from."""
+        return any(self.checkpoints.glob("step-*.safetensors"))
+
     def open(
         self, job: Job, ranks: list[dict[str, Any]], communicator: Communicator, epochs: int | None
     ) -> None:

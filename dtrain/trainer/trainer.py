@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from .lead import Lead, follow, start
 from .logical import Snapshot, take
 from .moments import Moments
 from .not_finite import epoch_not_finite, step_not_finite
-from .point import Point, take_point
+from .point import LAST_POINTS, Point, take_point
 from .predict import predict
 from .report import epoch_line, loss_line, summary, title
 from .result import Result
@@ -65,8 +66,7 @@ class Trainer:
         self.figures = Figures(job.loss, job.metrics)
         config = job.config.train
         self.take(self.make_seat(0))
-        self.pending: Seat | None = None
-        self.point: Point | None = None
+        self.points: deque[Point] = deque(maxlen=LAST_POINTS)
         self.ranks: list[dict[str, Any]] = []
         self.lost: list[dict[str, Any]] = []
         self._place = communicator.rank
@@ -100,9 +100,9 @@ class Trainer:
         """Returns a seat among the ranks that there are now. A collective."""
         return make_seat(self.job, self.communicator, self.figures, generation)
 
-    def take(self, seat: Seat) -> None:
-        """Goes on from this seat."""
-        self.seat = seat
+    def take(self, seat: Seat, spare: Seat | None = None) -> None:
+        """Goes on from this seat. spare: one to go back to, or on to, should more ranks die now."""
+        self.seat, self.spare = seat, spare
         self.replica, self.update, self.train_step = seat.replica, seat.update, seat.step
         self.batches, self.validation_batches = seat.batches, seat.validation
 
@@ -111,11 +111,9 @@ class Trainer:
         self.folder.writes = speaks
         self.progress.speaks = speaks
 
-    def remember(self, point: Point) -> None:
-        """Makes a point the moment to which the run goes back when ranks die."""
-        self.point = point
-        if self.update.journal is not None:
-            self.update.journal.point = point.number
+    def point_of(self, number: int) -> Point:
+        """Returns the point of this number, one of the last."""
+        return next(point for point in self.points if point.number == number)
 
     def set_out(self, acted: bool, folder: str | None) -> None:
         """Sets how far the run had come at a point. folder: where it is written, if it is."""
@@ -195,7 +193,7 @@ class Trainer:
             try:
                 voices = Voices(self.communicator, self.saving, signals)
                 lead = Lead(self, voices)
-                if self.point is None:
+                if not self.points:
                     self._begin(lead)
                 procedure = self.job.procedure
                 code = self.plain(voices) if procedure is None else follow(procedure, lead)
@@ -250,7 +248,10 @@ class Trainer:
         """Notes how far the run has come, so that it can go back to here; not into the middle of a procedure."""
         self._acted = acted
         if self.communicator.recovers and self.job.procedure is None:
-            self.remember(take_point(self, self.point, acted))
+            self.spare = None
+            self.points.append(take_point(self, self.points[-1] if self.points else None, acted))
+            if self.update.journal is not None:
+                self.update.journal.pass_by(self.points[-1].number)
 
     def _nothing_follows(self) -> bool:
         """Tells whether there is nothing to do after this step but the next."""

@@ -172,6 +172,8 @@ def disturbed(rng: random.Random, config: Path, out: Path, seconds: float) -> Ou
         outcome.recovery = [float(loss["ms"]) for loss in job.losses()]
         if not ended:
             outcome.trouble = "hangs"
+        elif not pids:
+            outcome.trouble = "did not start"
         elif not (out / "summary.json").exists():
             outcome.trouble = f"ended with {job.process.returncode} and no summary"
         else:
@@ -226,6 +228,8 @@ def series(options: argparse.Namespace, folder: Path) -> int:
     for number in range(options.runs):
         rng = random.Random(f"{options.seed}/{number}")
         outcome = disturbed(rng, config, folder / f"run-{number}", seconds)
+        if outcome.trouble == "did not start":  # mpirun itself, on a machine that is too busy
+            outcome = disturbed(rng, config, folder / f"run-{number}-again", seconds)
         outcomes.append(outcome)
         right = outcome.sha == sha and not outcome.trouble
         if not right:

@@ -123,8 +123,11 @@ def test_the_run_folder_tells_of_the_loss_and_of_each_epoch_once(run, undisturbe
         assert "dtrain: warning: lost rank 0 (process " in capsys.readouterr().err
 
 
-def dies_in_an_update(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    """Makes a rank die in the middle of its update number `step`: half its slice is new, or worse."""
+def dies_in_an_update(monkeypatch: pytest.MonkeyPatch, step: int, deceived: tuple[int, ...] = ()) -> None:
+    """Makes a rank die in the middle of its update number `step`: half its slice is new, or worse.
+
+    deceived: ranks that come through the barrier behind it all the same, as was seen with Open MPI.
+    """
     apply = Update._apply_kept
 
     def torn(self: Update, journal: Journal, gradient: np.ndarray, number: int) -> None:
@@ -137,7 +140,7 @@ def dies_in_an_update(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
                 update(value, gradient, context, *slots)
                 value[: len(value) // 2] = 7
                 slots[0][len(value) // 3 :] = 0.5
-                communicator.die()
+                communicator.die(deceived)
 
             monkeypatch.setattr(self.optimizer, "update", half)
         apply(self, journal, gradient, number)
@@ -145,12 +148,15 @@ def dies_in_an_update(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     monkeypatch.setattr(Update, "_apply_kept", torn)
 
 
+@pytest.mark.parametrize("deceived", [(), (0,), (0, 2)], ids=str)
 @pytest.mark.parametrize("step", [1, 4])
-def test_a_rank_killed_in_the_middle_of_an_update_leaves_it_undone(data, tmp_path, monkeypatch, step):
+def test_a_rank_killed_in_the_middle_of_an_update_leaves_it_undone(
+    data, tmp_path, monkeypatch, step, deceived
+):
     run = Run(data)
     undisturbed = run(tmp_path / "undisturbed", {})
     with monkeypatch.context() as patch:
-        dies_in_an_update(patch, step)
+        dies_in_an_update(patch, step, deceived)
         assert same(run(tmp_path / "killed", {}), undisturbed)
         patch.setattr(Journal, "roll_back", lambda self, number: None)  # the control
         assert not same(run(tmp_path / "not mended", {}), undisturbed)
