@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from dtrain.errors import CollectiveMismatch, RunError
+from dtrain.errors import CollectiveMismatch, RankLost, RunError
 
 pytestmark = pytest.mark.mpi
 
@@ -137,6 +137,38 @@ def test_the_check_names_an_unmatched_message(job):
     assert str(caught.value) == (
         "exchange #1: message 0 from rank 0 to rank 1: rank 0 sends 3 float64, rank 1 receives 4 float64"
     )
+
+
+class Forgetful:
+    """An MPI communicator that returns from a collective without what the last rank sent."""
+
+    def __init__(self, comm, forgets):
+        self._comm, self._forgets = comm, forgets
+
+    def __getattr__(self, name):
+        return getattr(self._comm, name)
+
+    def Allgather(self, send, receive):  # noqa: N802
+        self._comm.Allgather(send, receive)
+        if self._forgets == "length":
+            receive[-1] = 0
+
+    def Allgatherv(self, send, receive):  # noqa: N802
+        self._comm.Allgatherv(send, receive)
+        if self._forgets == "text":
+            receive[0][-2:] = 0
+
+
+@pytest.mark.parametrize("forgets", ["length", "text"])
+@pytest.mark.parametrize("recovers", [True, False])
+def test_words_that_came_wrong_are_an_error_and_not_taken_for_good(job, forgets, recovers):
+    communicator = job()
+    communicator.recovers = recovers
+    communicator._comm = Forgetful(communicator._comm, forgets)
+    communicator._revoked = lambda: communicator._comm
+    with pytest.raises(RankLost if recovers else RunError) as caught:
+        communicator.share("words")
+    assert str(caught.value) == "share #1 brought something else than what was sent"
 
 
 def test_a_part_of_the_job_can_have_a_communicator(job):
