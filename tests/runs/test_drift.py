@@ -21,8 +21,8 @@ NETWORK = [
 ]
 ADVICE = (
     "what crosses rows goes through the context (context.sum(x) instead of x.sum(axis=0)), running statistics "
-    "through context.update, and no part has random numbers, a clock or a state of its own; the checkpoints written "
-    "before are good: --resume goes on from the last"
+    "through context.update, and no part has random numbers, a clock or a state of its own; checkpoints written "
+    "before, if any, are good: --resume goes on from the last"
 )
 MEAN = "the running statistic 'batch_norm_1.mean' of layer 'batch_norm_1' (layer 'batch_norm' from {origin})"
 
