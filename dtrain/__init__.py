@@ -54,6 +54,7 @@ _HOME = {
     "UserError": "dtrain.errors",
     # running
     "train": "dtrain.api",
+    "verify": "dtrain.api",
     # what was trained
     "Model": "dtrain.inference",
     "load": "dtrain.api",
@@ -64,6 +65,7 @@ __all__ = ["__version__", *sorted(_HOME)]
 if TYPE_CHECKING:
     from dtrain.api import load as load
     from dtrain.api import train as train
+    from dtrain.api import verify as verify
     from dtrain.contracts import Activation as Activation
     from dtrain.contracts import ArrayRows as ArrayRows
     from dtrain.contracts import Callback as Callback

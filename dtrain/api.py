@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dtrain.config import Config
     from dtrain.inference import Model
     from dtrain.trainer.result import Result
+    from dtrain.verification import Verification
 
 
 def train(
@@ -57,6 +58,42 @@ def train(
         raise
     communicator.close()
     return result
+
+
+def verify(
+    source: str | os.PathLike[str] | Mapping[str, Any],
+    ranks: Sequence[int] = (1, 2, 3, 5),
+    *,
+    steps: int = 20,
+    set: Mapping[str, Any] | None = None,
+    processes: bool = False,
+    private: bool = False,
+    tolerance: float | None = None,
+) -> Verification:
+    """Trains some steps of a config on each number of ranks and compares every bit with the first number's.
+
+    source, set: as of `train`. processes: ranks are processes instead of threads of this one. private: no rank
+    sees another's memory, as on different hosts. tolerance: for `shards = "ranks"`, whose sums differ in rounding.
+    Returns what was found: `passed`, `equal`, `outcomes`, and a table as its text. Leaves no run folder.
+    Raises UserError for a mistake in any of them, and what a run raised that fails on every number of ranks.
+
+    >>> import dtrain
+    >>> found = dtrain.verify("softmax_regression", ranks=(1, 2), steps=2)
+    >>> found.equal
+    True
+    """
+    here = launched()
+    if here is not None and here.size > 1:
+        raise ConfigError(
+            "verify: expected one process, which starts all ranks by itself, got mpirun; leave it out"
+        )
+    config = load_config(source, set or {})
+    set_threads(1)
+    from dtrain.verification import verify_config  # NumPy: after the threads are set
+
+    return verify_config(
+        config, list(ranks), steps=steps, processes=processes, private=private, tolerance=tolerance
+    )
 
 
 def load(folder: str | os.PathLike[str], checkpoint: str = "last") -> Model:

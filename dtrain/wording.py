@@ -30,3 +30,15 @@ def _spelled(value: object) -> str:
     if isinstance(value, int) and abs(value) >= _TOO_LARGE:
         return "a number beyond 2⁶³"  # Python refuses to spell the largest ones
     return repr(value)
+
+
+def ranks_in_words(ranks: list[int]) -> str:
+    """Returns ranks in words, runs of them as ranges: `ranks 0, 2-5`."""
+    runs: list[tuple[int, int]] = []
+    for rank in ranks:
+        if runs and runs[-1][1] == rank - 1:
+            runs[-1] = (runs[-1][0], rank)
+        else:
+            runs.append((rank, rank))
+    words = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+    return f"rank {words}" if len(ranks) == 1 else f"ranks {words}"

@@ -30,6 +30,7 @@ def parser() -> Parser:
     _train(commands.add_parser("train", help="train a config", allow_abbrev=False))
     commands.add_parser("launch", help="start an mpirun job on this machine", add_help=False)
     _debug(commands.add_parser("debug", help="an N-rank job in this one process", allow_abbrev=False))
+    _verify(commands.add_parser("verify", help="the same bits on any number of ranks?", allow_abbrev=False))
     _evaluate(commands.add_parser("evaluate", help="loss and metrics of a run", allow_abbrev=False))
     _predict(commands.add_parser("predict", help="what a run says of samples", allow_abbrev=False))
     _plugins(commands.add_parser("plugins", help="what is installed, and from where", allow_abbrev=False))
@@ -45,12 +46,16 @@ def _config(command: argparse.ArgumentParser) -> None:
         "--set", metavar="KEY=VALUE", action="append", default=[],
         help="change the config: --set optimizer.lr=0.01; any number of times",
     )  # fmt: skip
+
+
+def _out(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", metavar="DIR", help="the run folder; default: runs/<recipe>-<time>")
 
 
 def _train(command: argparse.ArgumentParser) -> None:
     command.description = "Trains a config; under `mpirun -n N` this process is one of N ranks."
     _config(command)
+    _out(command)
     again = command.add_mutually_exclusive_group()
     again.add_argument(
         "--resume", action="store_true", help="go on with the run in --out, on any number of ranks"
@@ -64,8 +69,48 @@ def _debug(command: argparse.ArgumentParser) -> None:
         "terminal, and every value that is not finite named by its layer."
     )
     _config(command)
+    _out(command)
     command.add_argument("-n", "--ranks", metavar="N", type=_positive, default=2, help="ranks; default: 2")
     command.add_argument("--overwrite", action="store_true", help="replace the run in --out")
+
+
+def _verify(command: argparse.ArgumentParser) -> None:
+    command.description = (
+        "Trains some steps of a config on each number of ranks and compares, after every step, all parameters, running "
+        "statistics, optimizer slots and figures, bit by bit, with the first number's. Names the first step, tensor "
+        "and layer that differ. Leaves no run folder. Exit codes: 0 equal, 1 different, 2 a mistake in the input."
+    )
+    _config(command)
+    command.add_argument(
+        "-n",
+        "--ranks",
+        metavar="N,N,…",
+        type=_ranks,
+        default=[1, 2, 3, 5],
+        help="default: 1,2,3,5; 1,1 repeats a run",
+    )
+    command.add_argument(
+        "--steps", metavar="N", type=_positive, default=20, help="global batches; default: 20"
+    )
+    how = command.add_mutually_exclusive_group()
+    how.add_argument("--threads", action="store_true", help="ranks are threads of this process: the default")
+    how.add_argument("--processes", action="store_true", help="ranks are processes, as of `dtrain launch`")
+    command.add_argument(
+        "--private", action="store_true", help="no rank sees another's memory, as on different hosts"
+    )
+    command.add_argument(
+        "--tolerance", metavar="X", type=float,
+        help='with shards = "ranks": accept a difference of X at the end, by the largest number of each tensor',
+    )  # fmt: skip
+    command.add_argument("--json", action="store_true", help="as one JSON object")
+    command.add_argument(
+        "--record", metavar="DIR", help=argparse.SUPPRESS
+    )  # what each rank process is called with
+    command.add_argument("--keep", type=int, help=argparse.SUPPRESS)
+
+
+def _ranks(text: str) -> list[int]:
+    return [_positive(word.strip()) for word in text.split(",")]
 
 
 def _run(command: argparse.ArgumentParser) -> None:

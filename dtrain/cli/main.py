@@ -44,6 +44,10 @@ def _run(arguments: list[str], scope: Scope) -> int:
         from .predict import predict
 
         return predict(options, scope)
+    if options.command == "verify":
+        from .verify import verify
+
+        return verify(options, scope)
     from .plugins import plugins
 
     with suppress(BrokenPipeError):  # `dtrain plugins list | head`

@@ -119,6 +119,7 @@ def _train(table: Table) -> TrainConfig:
         time_limit=table.take("time_limit", POSITIVE, None),
         exchange=table.take("exchange", one_of("exact"), "exact"),
         scale_lr=_scale_lr(table),
+        check_replicas=table.take("check_replicas", whole(0), 100),
     )
     table.finish()
     if (config.epochs is None) == (config.steps is None):

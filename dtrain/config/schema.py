@@ -85,6 +85,8 @@ class TrainConfig:
     exchange: Literal["exact"] = "exact"
     scale_lr: ScaleConfig | None = None
     """None: the learning rate is what the optimizer says, whatever the batch."""
+    check_replicas: int = 100
+    """Updates between two comparisons of what all ranks hold alike; 0: at checkpoints only."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from dtrain.errors import PluginError
+from dtrain.wording import ranks_in_words
 
 from .kinds import noun
 from .plugin import describe
@@ -57,19 +58,7 @@ def compare(tables: Sequence[Sequence[Entry]]) -> None:
             entry = rows.get((kind, name))
             holders.setdefault(entry.origin if entry else "missing", []).append(rank)
         if len(holders) > 1:
-            differing = "; ".join(f"{origin} on {_ranks(ranks)}" for origin, ranks in holders.items())
+            differing = "; ".join(f"{origin} on {ranks_in_words(ranks)}" for origin, ranks in holders.items())
             raise PluginError(
                 f"{kind}.{name} differs between ranks: {differing}; install the same plugins on every host"
             )
-
-
-def _ranks(ranks: list[int]) -> str:
-    """Returns ranks in words, runs of them as ranges: `ranks 0, 2-5`."""
-    runs: list[tuple[int, int]] = []
-    for rank in ranks:
-        if runs and runs[-1][1] == rank - 1:
-            runs[-1] = (runs[-1][0], rank)
-        else:
-            runs.append((rank, rank))
-    words = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
-    return f"rank {words}" if len(ranks) == 1 else f"ranks {words}"

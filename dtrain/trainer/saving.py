@@ -97,6 +97,7 @@ class Saving:
 
     def _checkpoint(self, ended: str | None) -> files.Checkpoint:
         trainer = self._trainer
+        trainer.drift.check()
         arrays = snapshot_arrays(trainer.replica, take(trainer.replica))
         arrays |= slot_arrays(trainer.replica, trainer.update)
         if self.before_fit is not None:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -33,15 +33,18 @@ def train_in_ranks(config: Config, ranks: int, out: Path, options: Sequence[str]
         asked, report = Path(folder) / "config.toml", Path(folder) / "error.json"
         asked.write_text(dump(config), encoding="utf-8")
         train = ["train", str(asked), "--out", str(out), *options]
-        code = _run(["launch", "-n", str(ranks), "--", *train], report)
+        code = run_dtrain(["launch", "-n", str(ranks), "--", *train], report)
         if code and code not in INTERRUPTED:
-            raise _error(code, report, asked, config.source)
+            raise error_of(code, report, asked, config.source)
     return Result(out, None if code else json.loads((out / "summary.json").read_text("utf-8")), code)
 
 
-def _run(arguments: Sequence[str], report: Path) -> int:
-    """Returns the exit code of a `dtrain` command. Ctrl-C here makes it save and leave."""
-    environment = {**os.environ, "DTRAIN_REPORT": str(report)}
+def run_dtrain(arguments: Sequence[str], report: Path, variables: Mapping[str, str] | None = None) -> int:
+    """Returns the exit code of a `dtrain` command. Ctrl-C here makes it save and leave.
+
+    report: gets the error that ends it. variables: of the environment, besides this process's.
+    """
+    environment = {**os.environ, "DTRAIN_REPORT": str(report), **(variables or {})}
     if sys.stderr is not None and sys.stderr.isatty():
         environment.setdefault("DTRAIN_PROGRESS", "bar")
     child = subprocess.Popen(
@@ -71,7 +74,7 @@ def _pass_on(stream: IO[bytes]) -> None:
             sys.stderr.flush()
 
 
-def _error(code: int, report: Path, asked: Path, source: str) -> DtrainError:
+def error_of(code: int, report: Path, asked: Path, source: str) -> DtrainError:
     """Returns the error that the job reported; messages call the config as the caller does."""
     try:
         name, message = json.loads(report.read_text(encoding="utf-8"))

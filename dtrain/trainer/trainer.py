@@ -15,6 +15,7 @@ from dtrain.registry import blame
 
 from .advice import warnings_of
 from .clock import StepClock
+from .drift import Drift
 from .epoch import EpochSums
 from .evaluate import evaluate
 from .figures import Figures
@@ -34,7 +35,7 @@ from .signals import Signals
 from .voices import NOTHING, Heard, Voices
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from dtrain.communicator.protocol import Communicator
@@ -75,6 +76,9 @@ class Trainer:
         self.total = self.steps
         self.driver = Driver(job.optimizer, job.schedules, job.config.schedules, self.steps, per_epoch)
         self.saving = Saving(self)
+        self.drift = Drift(self)
+        self.looks: list[Callable[[], None]] = [self.drift.after_step]
+        """Called at the start and after every step, on every rank."""
         self.moments = Moments(job, self)
         self.measures = ("loss", *job.metrics)
         self.held_out = job.validation is not None
@@ -224,6 +228,7 @@ class Trainer:
         self.ranks = self.communicator.share(whoami(self.communicator.rank))
         for warning in (*self.replica.warnings, *(() if self.resume else warnings_of(self.job.network))):
             self.progress.line(f"dtrain: warning: {warning}")
+        self.look()
         self.communicator.barrier()  # every rank can go on from here when others die
         self._note(acted=True)
 
@@ -321,9 +326,15 @@ class Trainer:
             self.so_far.add(sums, self.batches.size_of(index))
         else:
             self.skipped += 1
+        self.look()
         if self.progress.due():
             self._show(float(sums[0] / sums[1]) if sums[1] else 0.0)
         return heard, updated
+
+    def look(self) -> None:
+        """Calls everything that looks at the run after a step."""
+        for look in self.looks:
+            look()
 
     def _order_of(self, epoch: int) -> Array:
         if self._order is None or self._order[0] != epoch:
@@ -356,6 +367,7 @@ class Trainer:
         if self._whole() or not self.limited:  # a run resumed after its time limit ends this epoch yet
             self.driver.observe(watched)
             self.moments("after_epoch")
+            self.drift.check(decisions_only=True)  # before ranks go different ways
         self.saving.note_best(watched)
 
     def _tell_epoch(self) -> None:

@@ -10,6 +10,8 @@ from typing import NoReturn
 from dtrain_launch.errors import LaunchError
 
 SUBCOMMANDS = ("train", "evaluate", "predict")
+OF_DTRAIN = ("verify",)
+"""Subcommands that dtrain itself starts so."""
 EXAMPLE = "dtrain launch -n 4 -- train digits"
 
 _EPILOG = f"""\
@@ -126,7 +128,7 @@ def _positive(option: str, text: str, example: str) -> int:
 
 
 def _command(words: Sequence[str]) -> tuple[str, ...]:
-    if not words or words[0] not in SUBCOMMANDS:
+    if not words or words[0] not in SUBCOMMANDS + OF_DTRAIN:
         got = repr(words[0]) if words else "nothing"
         raise LaunchError(
             f"launch: expected train, evaluate or predict after --, got {got}; for example: {EXAMPLE}"

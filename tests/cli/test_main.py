@@ -20,6 +20,7 @@ CHEAP = {
     "--help": None,
     "train --help": None,
     "launch --help": None,
+    "verify --help": None,
     "evaluate --help": None,
     "predict --help": None,
 }
@@ -78,7 +79,7 @@ def test_options_alone_belong_to_train(dtrain):
 REFUSED = {
     "trian": (
         "argument COMMAND: invalid choice: 'trian' "
-        "(choose from 'train', 'launch', 'debug', 'evaluate', 'predict', 'plugins'); see `dtrain --help`"
+        "(choose from 'train', 'launch', 'debug', 'verify', 'evaluate', 'predict', 'plugins'); see `dtrain --help`"
     ),
     "train digits more": "unrecognized arguments: more; see `dtrain --help`",
     "train --out": "argument --out: expected one argument; see `dtrain train --help`",

@@ -81,6 +81,7 @@ metrics = [
 dtype = "float32"
 non_finite = "stop"
 exchange = "exact"
+check_replicas = 100
 
 [[regularizer]]
 name = "l2"

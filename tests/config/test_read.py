@@ -53,6 +53,7 @@ FULL: dict[str, Any] = {
         "time_limit": 60,
         "exchange": "exact",
         "scale_lr": {"rule": "sqrt", "reference": 32},
+        "check_replicas": 0,
     },
     "regularizer": [{"name": "l2", "weight": 1e-4, "on": "biases", "layers": ["a"]}],
     "checkpoint": {"minutes": 5, "steps": 7, "keep": 1, "best": False},
@@ -95,6 +96,7 @@ def test_every_key_is_read_and_the_engines_keys_are_no_options_of_a_part():
             non_finite="skip",
             time_limit=60.0,
             scale_lr=ScaleConfig(rule="sqrt", reference=32),
+            check_replicas=0,
         ),
         regularizers=(RegularizerPart(name="l2", options={"weight": 1e-4}, on="biases", layers=("a",)),),
         checkpoint=CheckpointConfig(minutes=5.0, steps=7, keep=1, best=False),
@@ -152,8 +154,8 @@ def test_the_tables_are_not_shared(tables):
 
 
 TRAIN_KEYS = (
-    "'accumulate', 'batch_size', 'clip_norm', 'clip_value', 'dtype', 'epochs', 'exchange', 'metrics', "
-    "'non_finite', 'scale_lr', 'shards', 'steps', 'time_limit'"
+    "'accumulate', 'batch_size', 'check_replicas', 'clip_norm', 'clip_value', 'dtype', 'epochs', 'exchange', "
+    "'metrics', 'non_finite', 'scale_lr', 'shards', 'steps', 'time_limit'"
 )
 TOP_KEYS = (
     "'callback', 'checkpoint', 'data', 'loss', 'name', 'network', 'optimizer', 'plugins', 'procedure', 'regularizer', "
@@ -251,6 +253,11 @@ PREFER = 'x.toml: [plugins] prefer: expected a table such as { "optimizers.adam"
             "train.time_limit",
             10**400,
             "x.toml: [train] time_limit: expected a number > 0, got a number beyond 2⁶³",
+        ),
+        (
+            "train.check_replicas",
+            -1,
+            "x.toml: [train] check_replicas: expected a whole number ≥ 0, got -1",
         ),
         ("train.exchange", "half", 'x.toml: [train] exchange: expected "exact", got "half"'),
         ("checkpoint", [], "x.toml: [checkpoint]: expected a table, got []"),

@@ -205,7 +205,7 @@ def test_what_a_job_reports_becomes_an_error(code, report, error, message, elsew
     path = elsewhere / "report.json"
     if report is not None:
         path.write_text(json.dumps(report))
-    found = spawn._error(code, path, elsewhere / "config.toml", "")
+    found = spawn.error_of(code, path, elsewhere / "config.toml", "")
     assert (type(found), str(found)) == (error, message)
 
 
