@@ -9,9 +9,12 @@
 | `flavour`   | whose `mpirun` it is, and which version                                |
 | `dialects`  | the table of what each MPI has to be told                              |
 | `command`   | (job, flavour) → argument list and environment, a pure function        |
-| `supervise` | runs it: signals, the end of every process, one exit code              |
+| `run`       | the run of a train command: its folder, whether it has ended           |
+| `attempts`  | starts the job, and again when it broke off                            |
+| `supervise` | runs it: signals, the end of every process, how it ended               |
 | `stopping`  | from asking the ranks to leave to killing them                         |
 | `processes` | which processes descend from this one                                  |
+| `wording`   | what is said on stderr                                                 |
 
 Standard library only; nothing here imports dtrain, NumPy or mpi4py.
 """

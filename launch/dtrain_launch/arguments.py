@@ -19,10 +19,11 @@ examples:
   dtrain launch -n 4 --threads 2 --mpi-args "--bind-to core" -- evaluate runs/digits
 
 Ctrl-C asks the ranks to save a checkpoint and to leave; a second one ends them at once.
-DTRAIN_GRACE=SECONDS is how long they have for it (10).
+DTRAIN_GRACE=SECONDS is how long they have for it (10). DTRAIN_RESTART_SECONDS is the pause
+before the first restart (1); each of the next is twice as long, up to 30 s.
 
-exit codes: 0 done; 1 a rank or mpirun failed; 2 a mistake in the command or the config;
-130 and 143 stopped by SIGINT and SIGTERM.
+exit codes: 0 done (train: summary.json is there); 1 a rank or mpirun failed; 2 a mistake in the command
+or the config; 130 and 143 stopped by SIGINT and SIGTERM.
 """
 
 
@@ -35,6 +36,8 @@ class Options:
     threads: int | None = None
     mpirun: str | None = None
     mpi_args: tuple[str, ...] = ()
+    recover: bool = False
+    restarts: int = 0
     dry_run: bool = False
 
 
@@ -57,29 +60,37 @@ def read_arguments(argv: Sequence[str]) -> Options:
         raise LaunchError(
             f"launch: expected options of launch before --, got {unknown[0]!r}; see dtrain launch --help"
         )
+    command = _command(argv[split + 1 :])
+    for option in ("recover", "restarts"):
+        if getattr(given, option) and command[0] != "train":
+            raise LaunchError(
+                f"launch --{option}: expected train after --, got {command[0]!r}, which is quickly started again; "
+                f"leave the option out"
+            )
     return Options(
         ranks=_ranks(given.ranks),
-        command=_command(argv[split + 1 :]),
+        command=command,
         threads=None if given.threads is None else _positive("--threads", given.threads, "--threads 2"),
         mpirun=given.mpirun,
         mpi_args=_words(given.mpi_args),
+        recover=given.recover,
+        restarts=0 if given.restarts is None else _positive("--restarts", given.restarts, "--restarts 3"),
         dry_run=given.dry_run,
     )
 
 
-def grace_seconds(environment: Mapping[str, str]) -> float:
-    """How long the ranks may take to leave by themselves: DTRAIN_GRACE, 10 s by default."""
-    text = environment.get("DTRAIN_GRACE", "10")
+def seconds(environment: Mapping[str, str], name: str, default: str) -> float:
+    """The variable `name` as a time: DTRAIN_GRACE, how long the ranks may take to leave by themselves."""
+    text = environment.get(name, default)
     try:
-        seconds = float(text)
+        number = float(text)
     except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
+        number = math.nan
+    if not 0 <= number < math.inf:
         raise LaunchError(
-            f"launch: DTRAIN_GRACE: expected a number of seconds, at least 0, got {text!r}; "
-            "for example: DTRAIN_GRACE=60"
+            f"launch: {name}: expected a number of seconds, at least 0, got {text!r}; for example: {name}=60"
         )
-    return seconds
+    return number
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -94,6 +105,8 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("-n", dest="ranks", metavar="N", help="how many ranks to start, at least 1")
     add("--threads", metavar="K", help="BLAS threads of each rank (default: its share of the cores)")
+    add("--recover", action="store_true", help="when ranks die, the others go on (Open MPI 5 or newer)")
+    add("--restarts", metavar="K", help="start a job that broke off again from its checkpoint, up to K times")
     add("--dry-run", action="store_true", help="print the command and stop")
     add("--mpirun", metavar="PATH", help="the mpirun to use (default: the one of the MPI that Python loads)")
     add("--mpi-args", metavar='"…"', action="append", default=[], help="further arguments for mpirun")

@@ -20,11 +20,15 @@ class Flag:
 
 @dataclass(frozen=True)
 class Dialect:
-    """The flags, the variables, and the variables that only root needs."""
+    """The flags, the variables, and the variables that only root needs.
+
+    recover: the flag that leaves dead ranks behind; None where no flag does.
+    """
 
     flags: tuple[Flag, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     root: Mapping[str, str] = field(default_factory=dict)
+    recover: Flag | None = None
 
 
 _UNBOUND = Flag(("--bind-to", "none"), unless=("bind-to",))
@@ -46,6 +50,7 @@ _TABLE: tuple[tuple[Family, tuple[int, ...], Dialect], ...] = (
             ),
             _OPEN_MPI,
             _OPEN_MPI_ROOT,
+            Flag(("--with-ft", "ulfm"), unless=("with-ft",)),
         ),
     ),
     (

@@ -16,6 +16,7 @@ class Job:
                   numpy.py in the working directory is no module of ours
     threads       BLAS threads of a rank; None leaves the choice to the rank
     mpi_args      the user's own arguments for mpirun
+    recover       whether the ranks that are left go on when others die
     environment   the variables that are set already and are not to be overridden
     root          whether the user is root, whom Open MPI refuses unless told otherwise
     progress_bar  whether the user looks at a terminal: the ranks cannot see it through mpirun's pipes
@@ -26,6 +27,7 @@ class Job:
     program: tuple[str, ...] = (sys.executable, "-P", "-m", "dtrain")
     threads: int | None = None
     mpi_args: tuple[str, ...] = ()
+    recover: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     root: bool = False
     progress_bar: bool = False

@@ -75,11 +75,11 @@ def environment() -> dict[str, str]:
 
 @pytest.fixture
 def start(fake: Fake, environment: dict[str, str]) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start `dtrain launch -n 2 --mpirun FAKE -- train x` (or `words`) and see to its end."""
+    """Start `dtrain launch -n 2 --mpirun FAKE -- evaluate x` (or `words`) and see to its end."""
     running: list[subprocess.Popen[str]] = []
 
     def start(words: list[str] | None = None, prefix: tuple[str, ...] = (), **settings: str):
-        words = words or ["-n", "2", "--mpirun", str(fake.path), "--", "train", "x"]
+        words = words or ["-n", "2", "--mpirun", str(fake.path), "--", "evaluate", "x"]
         launcher = subprocess.Popen(
             [*prefix, sys.executable, "-m", "dtrain_launch", *words],
             env={**environment, **settings},

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dtrain_launch.arguments import Options, grace_seconds, read_arguments
+from dtrain_launch.arguments import Options, read_arguments, seconds
 from dtrain_launch.errors import LaunchError
 
 COMMAND = ["--", "train", "digits"]
@@ -16,7 +16,18 @@ def test_only_ranks_and_a_command_are_needed():
 
 
 def test_every_option_is_read():
-    argv = ["-n", "2", "--threads", "3", "--dry-run", "--mpirun", "/opt/mpirun"]
+    argv = [
+        "-n",
+        "2",
+        "--threads",
+        "3",
+        "--dry-run",
+        "--mpirun",
+        "/opt/mpirun",
+        "--recover",
+        "--restarts",
+        "5",
+    ]
     argv += ["--mpi-args", "--map-by 'a b'", "--mpi-args", "-v", *COMMAND]
     assert read_arguments(argv) == Options(
         ranks=2,
@@ -24,6 +35,8 @@ def test_every_option_is_read():
         threads=3,
         mpirun="/opt/mpirun",
         mpi_args=("--map-by", "a b", "-v"),
+        recover=True,
+        restarts=5,
         dry_run=True,
     )
 
@@ -53,6 +66,20 @@ def test_arguments_for_mpirun_may_begin_with_a_dash(form, value):
         (
             ["-n", "2", "--threads", "0", *COMMAND],
             "launch --threads: expected a whole number, at least 1, got '0'; for example: --threads 2",
+        ),
+        (
+            ["-n", "2", "--restarts", "-1", *COMMAND],
+            "launch --restarts: expected a whole number, at least 1, got '-1'; for example: --restarts 3",
+        ),
+        (
+            ["-n", "2", "--recover", "--", "predict", "run"],
+            "launch --recover: expected train after --, got 'predict', which is quickly started again; "
+            "leave the option out",
+        ),
+        (
+            ["-n", "2", "--restarts", "1", "--", "evaluate", "run"],
+            "launch --restarts: expected train after --, got 'evaluate', which is quickly started again; "
+            "leave the option out",
         ),
         (["-n", "2", "--"], f"launch: expected train, evaluate or predict after --, got nothing; {EXAMPLE}"),
         (
@@ -95,16 +122,16 @@ def test_what_follows_the_dashes_is_the_ranks_own(subcommand, words):
     assert read_arguments(["-n", "1", "--", subcommand, *words]).command == (subcommand, *words)
 
 
-def test_ranks_have_ten_seconds_to_leave_unless_told_otherwise():
-    assert grace_seconds({}) == 10
-    assert grace_seconds({"DTRAIN_GRACE": "0"}) == 0
-    assert grace_seconds({"DTRAIN_GRACE": "2.5"}) == 2.5
+def test_a_time_is_what_the_variable_says_or_the_default():
+    assert seconds({}, "DTRAIN_GRACE", "10") == 10
+    assert seconds({"DTRAIN_GRACE": "0"}, "DTRAIN_GRACE", "10") == 0
+    assert seconds({"DTRAIN_GRACE": "2.5"}, "DTRAIN_GRACE", "10") == 2.5
 
 
 @pytest.mark.parametrize("text", ["soon", "-1", "nan", "inf", ""])
-def test_a_grace_that_is_no_time_is_refused(text):
+def test_what_is_no_time_is_refused(text):
     with pytest.raises(LaunchError) as raised:
-        grace_seconds({"DTRAIN_GRACE": text})
+        seconds({"DTRAIN_GRACE": text}, "DTRAIN_GRACE", "10")
     assert str(raised.value) == (
         f"launch: DTRAIN_GRACE: expected a number of seconds, at least 0, got {text!r}; "
         "for example: DTRAIN_GRACE=60"

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dtrain_launch.command import command_line, shell_line
+from dtrain_launch.errors import LaunchError
 from dtrain_launch.flavour import Flavour
 from dtrain_launch.job import Job
 
@@ -52,6 +53,30 @@ def job(**changes) -> Job:
 def test_each_mpi_gets_its_own_flags_and_variables(flavour, arguments, variables, root_variables):
     assert command_line(job(), flavour) == (arguments, variables)
     assert command_line(job(root=True), flavour) == (arguments, root_variables)
+
+
+def test_dead_ranks_are_left_behind_on_request():
+    arguments, _ = command_line(job(recover=True), OPEN_MPI_5)
+    flags = ["--bind-to", "none", "--map-by", ":OVERSUBSCRIBE", "--with-ft", "ulfm"]
+    assert arguments == ["/opt/mpi/bin/mpirun", *flags, *RANKS]
+    assert "--with-ft" not in command_line(job(), OPEN_MPI_5)[0]
+
+
+@pytest.mark.parametrize(
+    ("flavour", "name"),
+    [
+        (OPEN_MPI_4, "Open MPI 4.1.8 (/opt/mpi/bin/mpirun)"),
+        (MPICH, "MPICH 5.0.2 (/opt/mpi/bin/mpirun)"),
+        (INTEL, "Intel MPI 2021.18.1 (/opt/mpi/bin/mpiexec.hydra)"),
+    ],
+)
+def test_an_mpi_whose_ranks_die_together_is_refused_and_restarts_are_named(flavour, name):
+    with pytest.raises(LaunchError) as raised:
+        command_line(job(recover=True), flavour)
+    assert str(raised.value) == (
+        f"launch --recover: expected Open MPI 5 or newer, got {name}, in which no rank outlives another; "
+        "--restarts 3 in its place starts the job again from its newest checkpoint"
+    )
 
 
 @pytest.mark.parametrize("version", [(5,), (5, 1, 0), (6, 0)])

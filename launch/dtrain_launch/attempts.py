@@ -1,0 +1,83 @@
+"""Run a job until its run has ended, with as many restarts as the user allows."""
+
+from dataclasses import dataclass, replace
+
+from dtrain_launch.command import command_line, shell_line
+from dtrain_launch.flavour import Flavour
+from dtrain_launch.job import Job
+from dtrain_launch.run import Run
+from dtrain_launch.supervise import End, Release, pause, signals_held, supervise
+from dtrain_launch.wording import say, show
+
+_LONGEST = 30.0
+
+
+@dataclass(frozen=True)
+class Patience:
+    """grace: seconds that ranks have to leave. restarts: how many. pause: seconds before the first of them,
+
+    doubled before each of the next.
+    """
+
+    grace: float
+    restarts: int = 0
+    pause: float = 1.0
+
+    def before(self, restart: int) -> float:
+        """Seconds to wait before a restart: who failed may need time to recover."""
+        return min(self.pause * 2.0 ** (restart - 1), max(self.pause, _LONGEST))
+
+
+def run_to_the_end(job: Job, flavour: Flavour, run: Run | None, patience: Patience) -> int:
+    """dtrain's exit code, from the last start of the job.
+
+    Goes on from the newest checkpoint, but not without end, when neither the run has ended nor the user
+    has ended it nor made a mistake. run: what the job trains; None where it trains nothing.
+    """
+    with signals_held() as release:
+        return _run(job, flavour, run, patience, release)
+
+
+def _run(job: Job, flavour: Flavour, run: Run | None, patience: Patience, release: Release) -> int:
+    restarts = patience.restarts
+    for number in range(1, restarts + 2):
+        ended = _once(job, flavour, patience.grace, release)
+        if run is None or ended.wanted or ended.status == 2:
+            return ended.code
+        if run.finished:
+            return _done(run, ended)
+        if number > restarts:
+            return _given_up(run, ended, restarts)
+        job = replace(job, command=run.again())
+        seconds = patience.before(number)
+        say(f"{ended}; restart {number} of {restarts} in {seconds:g} s, {_place(job, run)}")
+        received = pause(seconds)
+        if received is not None:
+            return End(0, received).code
+    raise AssertionError("the last start returns")
+
+
+def _once(job: Job, flavour: Flavour, grace: float, release: Release) -> End:
+    arguments, variables = command_line(job, flavour)
+    show(shell_line(arguments, variables))
+    return supervise(arguments, {**job.environment, **variables}, grace, release)
+
+
+def _place(job: Job, run: Run) -> str:
+    checkpoint = run.checkpoint if run.started else None
+    ranks = "1 rank" if job.ranks == 1 else f"{job.ranks} ranks"
+    return f"{ranks}, from {checkpoint or 'the beginning'}"
+
+
+def _done(run: Run, ended: End) -> int:
+    if ended.status != 0:
+        say(f"{ended}, but the run has ended before: {run.folder / 'summary.json'} is there")
+    return 0
+
+
+def _given_up(run: Run, ended: End, restarts: int) -> int:
+    if ended.status == 0 or restarts:
+        spent = f" after {restarts} restart{'s' * (restarts > 1)}" if restarts else ""
+        advice = f"go on with: dtrain launch -n N -- train --resume --out {run.folder}"
+        say(f"{ended}, and the run has not ended{spent}: {run.folder} has no summary.json; {advice}")
+    return 1
