@@ -4,6 +4,8 @@
 |-------------|------------------------------------------------------------------------|
 | `main`      | the command: reads its arguments, plans, prints, runs, returns a code  |
 | `arguments` | the options and what is said about wrong ones                          |
+| `hosts`     | hosts and slots: read in any dialect, dealt out, looked for when lost   |
+| `allocation` | the hosts that a scheduler has given                                   |
 | `job`       | `Job`: what is to be started, whatever the MPI                         |
 | `find`      | where the `mpirun` is                                                  |
 | `flavour`   | whose `mpirun` it is, and which version                                |

@@ -2,12 +2,16 @@
 
 import argparse
 import math
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 
+from dtrain_launch.allocation import Allocation
 from dtrain_launch.errors import LaunchError
+from dtrain_launch.hosts import Host, read_hostfile, read_hosts, slots_of
 
 SUBCOMMANDS = ("train", "evaluate", "predict")
 EXAMPLE = "dtrain launch -n 4 -- train digits"
@@ -16,6 +20,7 @@ _EPILOG = f"""\
 examples:
   {EXAMPLE}
   dtrain launch -n 4 --dry-run -- train digits --set optimizer.lr=0.01
+  dtrain launch --hosts node1:8,node2:8 -- train digits
   dtrain launch -n 4 --threads 2 --mpi-args "--bind-to core" -- evaluate runs/digits
 
 Ctrl-C asks the ranks to save a checkpoint and to leave; a second one ends them at once.
@@ -36,6 +41,8 @@ class Options:
     threads: int | None = None
     mpirun: str | None = None
     mpi_args: tuple[str, ...] = ()
+    hosts: tuple[Host, ...] = ()
+    agent: str | None = None
     recover: bool = False
     restarts: int = 0
     dry_run: bool = False
@@ -48,8 +55,11 @@ class _Parser(argparse.ArgumentParser):
         raise LaunchError(f"launch: {message}; see dtrain launch --help")
 
 
-def read_arguments(argv: Sequence[str]) -> Options:
-    """The options from the words after `dtrain launch`. Raises LaunchError on a mistake."""
+def read_arguments(argv: Sequence[str], allocation: Allocation | None = None) -> Options:
+    """The options from the words after `dtrain launch`; ranks and hosts, where not given, from the allocation.
+
+    Raises LaunchError on a mistake.
+    """
     split = argv.index("--") if "--" in argv else len(argv)
     given, unknown = _parser().parse_known_args(_attach_mpi_args(argv[:split]))
     if split == len(argv):
@@ -67,12 +77,16 @@ def read_arguments(argv: Sequence[str]) -> Options:
                 f"launch --{option}: expected train after --, got {command[0]!r}, which is quickly started again; "
                 f"leave the option out"
             )
+    hosts = _hosts(given)
+    told = hosts or (allocation.hosts if allocation and allocation.told else ())
     return Options(
-        ranks=_ranks(given.ranks),
+        ranks=_ranks(given.ranks, hosts or (allocation.hosts if allocation else ())),
         command=command,
         threads=None if given.threads is None else _positive("--threads", given.threads, "--threads 2"),
         mpirun=given.mpirun,
         mpi_args=_words(given.mpi_args),
+        hosts=told,
+        agent=given.agent,
         recover=given.recover,
         restarts=0 if given.restarts is None else _positive("--restarts", given.restarts, "--restarts 3"),
         dry_run=given.dry_run,
@@ -97,13 +111,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="dtrain launch",
         usage="dtrain launch -n N [options] -- {train,evaluate,predict} …",
-        description="Run a dtrain command as N ranks on this machine, with the mpirun of the installed MPI.",
+        description="Run a dtrain command as N ranks, with the mpirun of the installed MPI.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("-n", dest="ranks", metavar="N", help="how many ranks to start, at least 1")
+    add("-n", dest="ranks", metavar="N", help="how many ranks; auto: a core each, or the slots of the hosts")
+    add("--hosts", metavar="A:8,B:8", help="the hosts, and how many ranks each is meant for")
+    add("--hostfile", metavar="FILE", help="the same, a line a host: `a slots=8` or `a:8`")
+    add("--rsh-agent", dest="agent", metavar="PROGRAM", help="starts ranks on other hosts (default: ssh)")
     add("--threads", metavar="K", help="BLAS threads of each rank (default: its share of the cores)")
     add("--recover", action="store_true", help="when ranks die, the others go on (Open MPI 5 or newer)")
     add("--restarts", metavar="K", help="start a job that broke off again from its checkpoint, up to K times")
@@ -124,9 +141,20 @@ def _attach_mpi_args(words: Sequence[str]) -> list[str]:
     return attached
 
 
-def _ranks(text: str | None) -> int:
-    if text is None:
+def _hosts(given: argparse.Namespace) -> tuple[Host, ...]:
+    if given.hosts is not None and given.hostfile is not None:
+        raise LaunchError("launch: expected one of --hosts and --hostfile, got both; leave one out")
+    if given.hosts is not None:
+        return read_hosts(given.hosts)
+    return () if given.hostfile is None else read_hostfile(Path(given.hostfile))
+
+
+def _ranks(text: str | None, hosts: Sequence[Host]) -> int:
+    """What -n says; by default, and for `auto`, the slots of the hosts."""
+    if text is None and not hosts:
         raise LaunchError(f"launch: expected -n and a number of ranks, got no -n; for example: {EXAMPLE}")
+    if text is None or text == "auto":
+        return slots_of(hosts) or len(os.sched_getaffinity(0))
     return _positive("-n", text, EXAMPLE)
 
 

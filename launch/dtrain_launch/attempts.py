@@ -1,9 +1,11 @@
 """Run a job until its run has ended, with as many restarts as the user allows."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from dtrain_launch.command import command_line, shell_line
 from dtrain_launch.flavour import Flavour
+from dtrain_launch.hosts import slots_of, unreachable
 from dtrain_launch.job import Job
 from dtrain_launch.run import Run
 from dtrain_launch.supervise import End, Release, pause, signals_held, supervise
@@ -48,13 +50,33 @@ def _run(job: Job, flavour: Flavour, run: Run | None, patience: Patience, releas
             return _done(run, ended)
         if number > restarts:
             return _given_up(run, ended, restarts)
-        job = replace(job, command=run.again())
+        lost = unreachable(job.hosts, job.agent)
+        if lost and len(lost) == len(job.hosts):
+            return _given_up(run, ended, number - 1, "; no host can be reached")
+        job = replace(without(job, lost), command=run.again())
         seconds = patience.before(number)
-        say(f"{ended}; restart {number} of {restarts} in {seconds:g} s, {_place(job, run)}")
+        say(f"{ended}{_missing(lost)}; restart {number} of {restarts} in {seconds:g} s, {_place(job, run)}")
         received = pause(seconds)
         if received is not None:
             return End(0, received).code
     raise AssertionError("the last start returns")
+
+
+def without(job: Job, lost: Collection[str]) -> Job:
+    """The job on the hosts that are left: as many ranks as before if they have the slots, or their share."""
+    hosts = tuple(host for host in job.hosts if host.name not in lost)
+    if not lost or not hosts:
+        return job
+    before, left = slots_of(job.hosts), slots_of(hosts)
+    ranks = min(job.ranks, left) if job.ranks <= before else job.ranks * left // before
+    return replace(job, hosts=hosts, ranks=max(1, ranks))
+
+
+def _missing(lost: Collection[str]) -> str:
+    return (
+        f"; {', '.join(sorted(lost))} cannot be reached and {'is' if len(lost) == 1 else 'are'} left out"
+        * bool(lost)
+    )
 
 
 def _once(job: Job, flavour: Flavour, grace: float, release: Release) -> End:
@@ -75,9 +97,9 @@ def _done(run: Run, ended: End) -> int:
     return 0
 
 
-def _given_up(run: Run, ended: End, restarts: int) -> int:
-    if ended.status == 0 or restarts:
+def _given_up(run: Run, ended: End, restarts: int, why: str = "") -> int:
+    if ended.status == 0 or restarts or why:
         spent = f" after {restarts} restart{'s' * (restarts > 1)}" if restarts else ""
         advice = f"go on with: dtrain launch -n N -- train --resume --out {run.folder}"
-        say(f"{ended}, and the run has not ended{spent}: {run.folder} has no summary.json; {advice}")
+        say(f"{ended}{why}, and the run has not ended{spent}: {run.folder} has no summary.json; {advice}")
     return 1

@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from dtrain_launch.allocation import read_allocation
 from dtrain_launch.arguments import Options, read_arguments, seconds
 from dtrain_launch.attempts import Patience, run_to_the_end
 from dtrain_launch.command import command_line, shell_line
@@ -18,7 +19,7 @@ from dtrain_launch.run import run_of
 def main(argv: list[str]) -> int:
     """Do what `dtrain launch <argv>` says and return its exit code: 0, 1, 2, 130 or 143."""
     try:
-        options = read_arguments(argv)
+        options = read_arguments(argv, read_allocation(os.environ))
         return launch(_job(options), _flavour(options), options.restarts, dry_run=options.dry_run)
     except LaunchError as error:
         print(f"dtrain: {error}", file=sys.stderr)
@@ -51,6 +52,8 @@ def _job(options: Options) -> Job:
         ranks=options.ranks,
         command=options.command,
         threads=options.threads,
+        hosts=options.hosts,
+        agent=options.agent or os.environ.get("DTRAIN_RSH_AGENT") or None,
         recover=options.recover,
         mpi_args=options.mpi_args,
         environment=dict(os.environ),

@@ -13,6 +13,7 @@ import pytest
 import dtrain_launch
 
 VERSION = "mpirun (Open MPI) 5.0.11\n\nReport bugs to https://www.open-mpi.org/community/help/\n"
+_FOREIGN = ("OMPI_", "DTRAIN_", "MPI4PY_", "SLURM_", "PBS_", "LSB_", "K_MPI_")
 PREAMBLE = """#!{python}
 import os, signal, sys, time
 from pathlib import Path
@@ -69,7 +70,7 @@ def fake(tmp_path: Path) -> Fake:
 @pytest.fixture
 def environment() -> dict[str, str]:
     """This one, where the package can be imported, without what an MPI or a user has set."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("OMPI_", "DTRAIN_", "MPI4PY_"))}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)}
     return {**kept, "PYTHONPATH": str(Path(dtrain_launch.__file__).parents[1])}
 
 

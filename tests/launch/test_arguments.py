@@ -1,11 +1,15 @@
 """The options, and the whole text of each error."""
 
+import os
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dtrain_launch.allocation import Allocation
 from dtrain_launch.arguments import Options, read_arguments, seconds
 from dtrain_launch.errors import LaunchError
+from dtrain_launch.hosts import Host
 
 COMMAND = ["--", "train", "digits"]
 EXAMPLE = "for example: dtrain launch -n 4 -- train digits"
@@ -15,19 +19,43 @@ def test_only_ranks_and_a_command_are_needed():
     assert read_arguments(["-n", "4", *COMMAND]) == Options(4, ("train", "digits"))
 
 
+HOSTS = (Host("a", 8), Host("b", 2))
+PBS = Allocation("PBS", HOSTS)
+SLURM = Allocation("Slurm", HOSTS, told=False)
+
+
+@pytest.mark.parametrize("ranks", [[], ["-n", "auto"]])
+def test_without_a_number_there_is_a_rank_for_each_slot(ranks):
+    given = read_arguments([*ranks, "--hosts", "a:8,b:2", *COMMAND])
+    assert (given.ranks, given.hosts) == (10, HOSTS)
+    given = read_arguments([*ranks, *COMMAND], PBS)
+    assert (given.ranks, given.hosts) == (10, HOSTS)
+
+
+def test_auto_is_a_rank_for_each_core_of_this_machine():
+    assert read_arguments(["-n", "auto", *COMMAND]).ranks == len(os.sched_getaffinity(0))
+
+
+def test_what_is_said_counts_for_more_than_the_allocation():
+    assert read_arguments(["-n", "3", *COMMAND], PBS).ranks == 3
+    given = read_arguments(["--hosts", "c:5", *COMMAND], PBS)
+    assert (given.ranks, given.hosts) == (5, (Host("c", 5),))
+
+
+def test_an_mpirun_that_reads_the_allocation_itself_is_not_told():
+    given = read_arguments(COMMAND, SLURM)
+    assert (given.ranks, given.hosts) == (10, ())
+
+
+def test_hosts_may_stand_in_a_file(tmp_path):
+    path = tmp_path / "hosts"
+    path.write_text("a slots=8\nb:2\n")
+    assert read_arguments(["--hostfile", str(path), *COMMAND]).hosts == HOSTS
+
+
 def test_every_option_is_read():
-    argv = [
-        "-n",
-        "2",
-        "--threads",
-        "3",
-        "--dry-run",
-        "--mpirun",
-        "/opt/mpirun",
-        "--recover",
-        "--restarts",
-        "5",
-    ]
+    argv = ["-n", "2", "--threads", "3", "--dry-run", "--mpirun", "/opt/mpirun", "--recover"]
+    argv += ["--restarts", "5", "--hosts", "a:8,b:2", "--rsh-agent", "/bin/agent"]
     argv += ["--mpi-args", "--map-by 'a b'", "--mpi-args", "-v", *COMMAND]
     assert read_arguments(argv) == Options(
         ranks=2,
@@ -35,6 +63,8 @@ def test_every_option_is_read():
         threads=3,
         mpirun="/opt/mpirun",
         mpi_args=("--map-by", "a b", "-v"),
+        hosts=HOSTS,
+        agent="/bin/agent",
         recover=True,
         restarts=5,
         dry_run=True,
@@ -80,6 +110,10 @@ def test_arguments_for_mpirun_may_begin_with_a_dash(form, value):
             ["-n", "2", "--restarts", "1", "--", "evaluate", "run"],
             "launch --restarts: expected train after --, got 'evaluate', which is quickly started again; "
             "leave the option out",
+        ),
+        (
+            ["--hosts", "a", "--hostfile", "f", *COMMAND],
+            "launch: expected one of --hosts and --hostfile, got both; leave one out",
         ),
         (["-n", "2", "--"], f"launch: expected train, evaluate or predict after --, got nothing; {EXAMPLE}"),
         (

@@ -4,6 +4,10 @@ import signal
 
 import pytest
 
+from dtrain_launch.attempts import without
+from dtrain_launch.hosts import Host
+from dtrain_launch.job import Job
+
 TRAINER = """
 words = sys.argv[sys.argv.index("train"):]
 run = Path(words[words.index("--out") + 1])
@@ -120,3 +124,39 @@ def test_ctrl_c_between_two_starts_is_heard(fake, start, tmp_path):
     launcher.send_signal(signal.SIGTERM)
     launcher.communicate()
     assert (launcher.returncode, fake.log()) == (143, ["train"])
+
+
+@pytest.fixture
+def agent(tmp_path):
+    """Reaches the host `good` alone."""
+    path = tmp_path / "agent"
+    path.write_text('#!/bin/sh\n[ "$1" = good ] && exec "$2"\nexit 255\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_hosts_that_cannot_be_reached_are_left_out(train, fake, agent):
+    body = "note(sys.argv[sys.argv.index('--host') + 1] + '/' + sys.argv[sys.argv.index('-n') + 1])\n"
+    body += "if starts('resume') == 0:\n    begin(120)\n    sys.exit(0)\n" + END
+    hosts = ("--hosts", "good:2,bad:4,worse:2", "-n", "6")
+    code, said = train(body, "--restarts", "3", "--rsh-agent", agent, *hosts)
+    assert (code, fake.log()) == (0, ["train", "good:2,bad:4,worse:2/6", "resume", "good:2/2"])
+    assert said == [
+        "mpirun ended with exit code 0; bad, worse cannot be reached and are left out; restart 1 of 3 in 0 s, "
+        "2 ranks, from RUN/checkpoints/step-0000000120.safetensors"
+    ]
+
+
+def test_without_any_host_there_is_no_restart(train, fake, agent):
+    code, said = train("begin(3)\nsys.exit(9)", "--restarts", "3", "--rsh-agent", agent, "--hosts", "bad:2")
+    assert (code, fake.log()) == (1, ["train"])
+    assert said == [
+        f"mpirun ended with exit code 9; no host can be reached, and the run has not ended: {NOT_ENDED}"
+    ]
+
+
+@pytest.mark.parametrize(("ranks", "left"), [(6, 6), (8, 6), (4, 4), (16, 12), (1, 1)])
+def test_the_hosts_that_are_left_get_the_ranks_they_are_meant_for(ranks, left):
+    hosts = (Host("a", 4), Host("b", 2), Host("c", 2))
+    fewer = without(Job(ranks, ("train",), hosts=hosts), {"b"})
+    assert (fewer.ranks, fewer.hosts) == (left, (hosts[0], hosts[2]))
