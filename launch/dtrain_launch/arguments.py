@@ -1,4 +1,4 @@
-"""The options of `dtrain launch`, and what is said about wrong ones."""
+"""What is asked of `dtrain launch`, checked; what is said about mistakes."""
 
 import argparse
 import math
@@ -7,29 +7,11 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 from dtrain_launch.allocation import Allocation
 from dtrain_launch.errors import LaunchError
 from dtrain_launch.hosts import Host, read_hostfile, read_hosts, slots_of
-
-SUBCOMMANDS = ("train", "evaluate", "predict")
-EXAMPLE = "dtrain launch -n 4 -- train digits"
-
-_EPILOG = f"""\
-examples:
-  {EXAMPLE}
-  dtrain launch -n 4 --dry-run -- train digits --set optimizer.lr=0.01
-  dtrain launch --hosts node1:8,node2:8 -- train digits
-  dtrain launch -n 4 --threads 2 --mpi-args "--bind-to core" -- evaluate runs/digits
-
-Ctrl-C asks the ranks to save a checkpoint and to leave; a second one ends them at once.
-DTRAIN_GRACE=SECONDS is how long they have for it (10). DTRAIN_RESTART_SECONDS is the pause
-before the first restart (1); each of the next is twice as long, up to 30 s.
-
-exit codes: 0 done (train: summary.json is there); 1 a rank or mpirun failed; 2 a mistake in the command
-or the config; 130 and 143 stopped by SIGINT and SIGTERM.
-"""
+from dtrain_launch.parser import EXAMPLE, SCHEDULERS, SUBCOMMANDS, attach_mpi_args, parser
 
 
 @dataclass(frozen=True)
@@ -45,14 +27,12 @@ class Options:
     agent: str | None = None
     recover: bool = False
     restarts: int = 0
+    logs: bool = False
     dry_run: bool = False
-
-
-class _Parser(argparse.ArgumentParser):
-    """An argparse parser whose errors are ours: one line, no usage in front."""
-
-    def error(self, message: str) -> NoReturn:
-        raise LaunchError(f"launch: {message}; see dtrain launch --help")
+    to: str | None = None
+    time: str | None = None
+    per_host: int | None = None
+    image: str | None = None
 
 
 def read_arguments(argv: Sequence[str], allocation: Allocation | None = None) -> Options:
@@ -61,7 +41,7 @@ def read_arguments(argv: Sequence[str], allocation: Allocation | None = None) ->
     Raises LaunchError on a mistake.
     """
     split = argv.index("--") if "--" in argv else len(argv)
-    given, unknown = _parser().parse_known_args(_attach_mpi_args(argv[:split]))
+    given, unknown = parser().parse_known_args(attach_mpi_args(argv[:split]))
     if split == len(argv):
         raise LaunchError(
             f"launch: expected -- and a dtrain command after the options, got no --; for example: {EXAMPLE}"
@@ -71,13 +51,13 @@ def read_arguments(argv: Sequence[str], allocation: Allocation | None = None) ->
             f"launch: expected options of launch before --, got {unknown[0]!r}; see dtrain launch --help"
         )
     command = _command(argv[split + 1 :])
-    for option in ("recover", "restarts"):
+    for option in ("recover", "restarts", "logs"):
         if getattr(given, option) and command[0] != "train":
             raise LaunchError(
-                f"launch --{option}: expected train after --, got {command[0]!r}, which is quickly started again; "
-                f"leave the option out"
+                f"launch --{option}: expected train after --, got {command[0]!r}, for which it does nothing; "
+                "leave the option out"
             )
-    hosts = _hosts(given)
+    to, hosts = _scheduler(given), _hosts(given)
     told = hosts or (allocation.hosts if allocation and allocation.told else ())
     return Options(
         ranks=_ranks(given.ranks, hosts or (allocation.hosts if allocation else ())),
@@ -89,7 +69,12 @@ def read_arguments(argv: Sequence[str], allocation: Allocation | None = None) ->
         agent=given.agent,
         recover=given.recover,
         restarts=0 if given.restarts is None else _positive("--restarts", given.restarts, "--restarts 3"),
+        logs=given.logs,
         dry_run=given.dry_run,
+        to=to,
+        time=given.time,
+        per_host=None if given.per_host is None else _positive("--per-host", given.per_host, "--per-host 8"),
+        image=given.image,
     )
 
 
@@ -107,46 +92,34 @@ def seconds(environment: Mapping[str, str], name: str, default: str) -> float:
     return number
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="dtrain launch",
-        usage="dtrain launch -n N [options] -- {train,evaluate,predict} …",
-        description="Run a dtrain command as N ranks, with the mpirun of the installed MPI.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    add("-n", dest="ranks", metavar="N", help="how many ranks; auto: a core each, or the slots of the hosts")
-    add("--hosts", metavar="A:8,B:8", help="the hosts, and how many ranks each is meant for")
-    add("--hostfile", metavar="FILE", help="the same, a line a host: `a slots=8` or `a:8`")
-    add("--rsh-agent", dest="agent", metavar="PROGRAM", help="starts ranks on other hosts (default: ssh)")
-    add("--threads", metavar="K", help="BLAS threads of each rank (default: its share of the cores)")
-    add("--recover", action="store_true", help="when ranks die, the others go on (Open MPI 5 or newer)")
-    add("--restarts", metavar="K", help="start a job that broke off again from its checkpoint, up to K times")
-    add("--dry-run", action="store_true", help="print the command and stop")
-    add("--mpirun", metavar="PATH", help="the mpirun to use (default: the one of the MPI that Python loads)")
-    add("--mpi-args", metavar='"…"', action="append", default=[], help="further arguments for mpirun")
-    return parser
-
-
-def _attach_mpi_args(words: Sequence[str]) -> list[str]:
-    """`--mpi-args --verbose` as one word: argparse takes a value that starts with a dash for an option."""
-    attached: list[str] = []
-    for word in words:
-        if attached and attached[-1] == "--mpi-args":
-            attached[-1] += f"={word}"
-        else:
-            attached.append(word)
-    return attached
-
-
 def _hosts(given: argparse.Namespace) -> tuple[Host, ...]:
     if given.hosts is not None and given.hostfile is not None:
         raise LaunchError("launch: expected one of --hosts and --hostfile, got both; leave one out")
     if given.hosts is not None:
         return read_hosts(given.hosts)
     return () if given.hostfile is None else read_hostfile(Path(given.hostfile))
+
+
+def _scheduler(given: argparse.Namespace) -> str | None:
+    """What --to names; its companions are refused without it."""
+    for option in ("time", "per_host", "image"):
+        if given.to is None and getattr(given, option) is not None:
+            raise LaunchError(
+                f"launch --{option.replace('_', '-')}: expected --to with it, got none; for example: --to slurm"
+            )
+    if given.to is not None and given.to not in SCHEDULERS:
+        raise LaunchError(f"launch --to: expected one of {', '.join(SCHEDULERS)}, got {given.to!r}")
+    if given.to is not None and given.ranks in (None, "auto"):
+        raise LaunchError(
+            f"launch --to: expected -n and a number of ranks, got {'no -n' if given.ranks is None else '-n auto'}; "
+            f"for example: dtrain launch --to {given.to} -n 64 -- train digits"
+        )
+    if given.to is not None and (given.hosts is not None or given.hostfile is not None):
+        raise LaunchError(
+            "launch --to: expected no hosts, which the scheduler chooses, got --hosts or --hostfile"
+        )
+    to: str | None = given.to
+    return to
 
 
 def _ranks(text: str | None, hosts: Sequence[Host]) -> int:

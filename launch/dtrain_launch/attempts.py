@@ -7,6 +7,7 @@ from dtrain_launch.command import command_line, shell_line
 from dtrain_launch.flavour import Flavour
 from dtrain_launch.hosts import slots_of, unreachable
 from dtrain_launch.job import Job
+from dtrain_launch.logs import Logs
 from dtrain_launch.run import Run
 from dtrain_launch.supervise import End, Release, pause, signals_held, supervise
 from dtrain_launch.wording import say, show
@@ -16,9 +17,11 @@ _LONGEST = 30.0
 
 @dataclass(frozen=True)
 class Patience:
-    """grace: seconds that ranks have to leave. restarts: how many. pause: seconds before the first of them,
+    """How long to wait, and how often.
 
-    doubled before each of the next.
+    grace     seconds that ranks have to leave
+    restarts  how many
+    pause     seconds before the first restart; each of the next waits twice as long, up to 30 s
     """
 
     grace: float
@@ -30,36 +33,73 @@ class Patience:
         return min(self.pause * 2.0 ** (restart - 1), max(self.pause, _LONGEST))
 
 
-def run_to_the_end(job: Job, flavour: Flavour, run: Run | None, patience: Patience) -> int:
-    """dtrain's exit code, from the last start of the job.
+@dataclass(frozen=True)
+class Attempts:
+    """One job from its first start to its end.
 
-    Goes on from the newest checkpoint, but not without end, when neither the run has ended nor the user
-    has ended it nor made a mistake. run: what the job trains; None where it trains nothing.
+    run: what it trains; None where it trains nothing. logs: whose last words come last when a rank has failed.
     """
-    with signals_held() as release:
-        return _run(job, flavour, run, patience, release)
 
+    flavour: Flavour
+    run: Run | None
+    patience: Patience
+    logs: Logs | None = None
 
-def _run(job: Job, flavour: Flavour, run: Run | None, patience: Patience, release: Release) -> int:
-    restarts = patience.restarts
-    for number in range(1, restarts + 2):
-        ended = _once(job, flavour, patience.grace, release)
-        if run is None or ended.wanted or ended.status == 2:
-            return ended.code
-        if run.finished:
-            return _done(run, ended)
-        if number > restarts:
-            return _given_up(run, ended, restarts)
-        lost = unreachable(job.hosts, job.agent)
-        if lost and len(lost) == len(job.hosts):
-            return _given_up(run, ended, number - 1, "; no host can be reached")
-        job = replace(without(job, lost), command=run.again())
-        seconds = patience.before(number)
-        say(f"{ended}{_missing(lost)}; restart {number} of {restarts} in {seconds:g} s, {_place(job, run)}")
+    def work(self, job: Job) -> int:
+        """dtrain's exit code, from the last start of `job`.
+
+        It is started again when the run has not ended, and nobody has stopped it or made a mistake.
+        """
+        with signals_held() as release:
+            for number in range(1, self.patience.restarts + 1):
+                ended = self._start(job, release)
+                if self.run is None or not self._broke_off(ended):
+                    return self._code(ended)
+                lost = unreachable(job.hosts, job.agent)
+                if lost and len(lost) == len(job.hosts):
+                    return _given_up(self.run, ended, "; no host can be reached")
+                job = replace(without(job, lost), command=self.run.again())
+                received = self._wait(number, f"{ended}{_missing(lost)}", job)
+                if received is not None:
+                    return received
+            ended = self._start(job, release)
+            return self._code(ended)
+
+    def _start(self, job: Job, release: Release) -> End:
+        arguments, variables = command_line(job, self.flavour)
+        show(shell_line(arguments, variables))
+        if self.logs is not None:
+            self.logs.begin()
+        ended = supervise(arguments, {**job.environment, **variables}, self.patience.grace, release)
+        if self.logs is not None and self._broke_off(ended):
+            _show_last_words(self.logs)
+        return ended
+
+    def _broke_off(self, ended: End) -> bool:
+        return not (ended.wanted or ended.status == 2 or (self.run is not None and self.run.finished))
+
+    def _wait(self, number: int, what: str, job: Job) -> int | None:
+        """Say what happened and what comes next, and wait for it; the exit code if a signal comes first."""
+        assert self.run is not None
+        seconds = self.patience.before(number)
+        checkpoint = self.run.checkpoint if self.run.started else None
+        ranks = "1 rank" if job.ranks == 1 else f"{job.ranks} ranks"
+        again = f"restart {number} of {self.patience.restarts} in {seconds:g} s"
+        say(f"{what}; {again}, {ranks}, from {checkpoint or 'the beginning'}")
         received = pause(seconds)
-        if received is not None:
-            return End(0, received).code
-    raise AssertionError("the last start returns")
+        return None if received is None else End(0, received).code
+
+    def _code(self, ended: End) -> int:
+        if self.run is None or ended.wanted or ended.status == 2:
+            return ended.code
+        if self._broke_off(ended):
+            spent = self.patience.restarts
+            if spent or ended.status == 0:
+                return _given_up(self.run, ended, f" after {spent} restart{'s' * (spent > 1)}" * bool(spent))
+            return 1  # who failed has said so
+        if ended.status != 0:
+            say(f"{ended}, but the run has ended before: {self.run.folder / 'summary.json'} is there")
+        return 0
 
 
 def without(job: Job, lost: Collection[str]) -> Job:
@@ -73,33 +113,21 @@ def without(job: Job, lost: Collection[str]) -> Job:
 
 
 def _missing(lost: Collection[str]) -> str:
-    return (
-        f"; {', '.join(sorted(lost))} cannot be reached and {'is' if len(lost) == 1 else 'are'} left out"
-        * bool(lost)
-    )
+    if not lost:
+        return ""
+    return f"; {', '.join(sorted(lost))} cannot be reached and {'is' if len(lost) == 1 else 'are'} left out"
 
 
-def _once(job: Job, flavour: Flavour, grace: float, release: Release) -> End:
-    arguments, variables = command_line(job, flavour)
-    show(shell_line(arguments, variables))
-    return supervise(arguments, {**job.environment, **variables}, grace, release)
+def _show_last_words(logs: Logs) -> None:
+    found = logs.last_words()
+    if found is not None:
+        path, lines = found
+        say(f"the end of {path}, of the rank that failed first:")
+        for line in lines:
+            show(line)
 
 
-def _place(job: Job, run: Run) -> str:
-    checkpoint = run.checkpoint if run.started else None
-    ranks = "1 rank" if job.ranks == 1 else f"{job.ranks} ranks"
-    return f"{ranks}, from {checkpoint or 'the beginning'}"
-
-
-def _done(run: Run, ended: End) -> int:
-    if ended.status != 0:
-        say(f"{ended}, but the run has ended before: {run.folder / 'summary.json'} is there")
-    return 0
-
-
-def _given_up(run: Run, ended: End, restarts: int, why: str = "") -> int:
-    if ended.status == 0 or restarts or why:
-        spent = f" after {restarts} restart{'s' * (restarts > 1)}" if restarts else ""
-        advice = f"go on with: dtrain launch -n N -- train --resume --out {run.folder}"
-        say(f"{ended}{why}, and the run has not ended{spent}: {run.folder} has no summary.json; {advice}")
+def _given_up(run: Run, ended: End, why: str) -> int:
+    advice = f"go on with: dtrain launch -n N -- train --resume --out {run.folder}"
+    say(f"{ended}{why}, and the run has not ended: {run.folder} has no summary.json; {advice}")
     return 1

@@ -37,3 +37,8 @@ class Job:
     environment: Mapping[str, str] = field(default_factory=dict)
     root: bool = False
     progress_bar: bool = False
+
+
+def logged_program() -> tuple[str, ...]:
+    """The same with each rank's output in a file; the folder of the files comes behind it."""
+    return (sys.executable, "-P", "-m", "dtrain_launch.logged")

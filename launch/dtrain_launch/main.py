@@ -7,20 +7,27 @@ from pathlib import Path
 
 from dtrain_launch.allocation import read_allocation
 from dtrain_launch.arguments import Options, read_arguments, seconds
-from dtrain_launch.attempts import Patience, run_to_the_end
+from dtrain_launch.attempts import Attempts, Patience
 from dtrain_launch.command import command_line, shell_line
 from dtrain_launch.errors import LaunchError
 from dtrain_launch.find import find_mpirun, given_mpirun, python_prefixes
 from dtrain_launch.flavour import Flavour, detect
-from dtrain_launch.job import Job
+from dtrain_launch.job import Job, logged_program
+from dtrain_launch.logs import Logs
 from dtrain_launch.run import run_of
+from dtrain_launch.submit import job_text
 
 
 def main(argv: list[str]) -> int:
     """Do what `dtrain launch <argv>` says and return its exit code: 0, 1, 2, 130 or 143."""
     try:
         options = read_arguments(argv, read_allocation(os.environ))
-        return launch(_job(options), _flavour(options), options.restarts, dry_run=options.dry_run)
+        if options.to is not None:
+            print(job_text(options, tuple(argv), Path.cwd()), end="")
+            return 0
+        return launch(
+            _job(options), _flavour(options), options.restarts, logs=options.logs, dry_run=options.dry_run
+        )
     except LaunchError as error:
         print(f"dtrain: {error}", file=sys.stderr)
         return 2
@@ -30,7 +37,9 @@ def main(argv: list[str]) -> int:
         return 0
 
 
-def launch(job: Job, flavour: Flavour, restarts: int = 0, *, dry_run: bool = False) -> int:
+def launch(
+    job: Job, flavour: Flavour, restarts: int = 0, *, logs: bool = False, dry_run: bool = False
+) -> int:
     """Run `job` to its end, printing its command; a dry run only prints it."""
     patience = Patience(
         grace=seconds(job.environment, "DTRAIN_GRACE", "10"),
@@ -38,13 +47,17 @@ def launch(job: Job, flavour: Flavour, restarts: int = 0, *, dry_run: bool = Fal
         pause=seconds(job.environment, "DTRAIN_RESTART_SECONDS", "1"),
     )
     with run_of(job.command, hold=not dry_run) as run:
+        kept = None
         if run is not None:
             job = replace(job, command=run.command)
+            kept = Logs(run.folder / "logs") if logs else None
+        if kept is not None:
+            job = replace(job, program=(*logged_program(), str(kept.folder)))
         line = shell_line(*command_line(job, flavour))
         if dry_run:
             print(line)
             return 0
-        return run_to_the_end(job, flavour, run, patience)
+        return Attempts(flavour, run, patience, kept).work(job)
 
 
 def _job(options: Options) -> Job:

@@ -54,7 +54,7 @@ def run_of(command: tuple[str, ...], *, hold: bool = True) -> Iterator[Run | Non
     A command that names no folder gets one, as the trainer would choose it, so that it is known. hold: make it,
     so that no other job takes it; what is empty at the end is removed.
     """
-    given = _read(command)
+    given = read_training(command)
     if given is None or (given.resume and given.out is None):
         yield None
         return
@@ -98,7 +98,7 @@ class _Silent(argparse.ArgumentParser):
         raise ValueError(message)
 
 
-def _read(command: Sequence[str]) -> argparse.Namespace | None:
+def read_training(command: Sequence[str]) -> argparse.Namespace | None:
     """What of `dtrain train`'s arguments matters here; None for those that it will refuse, and for --help."""
     if command[:1] != ("train",):
         return None

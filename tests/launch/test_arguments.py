@@ -103,12 +103,12 @@ def test_arguments_for_mpirun_may_begin_with_a_dash(form, value):
         ),
         (
             ["-n", "2", "--recover", "--", "predict", "run"],
-            "launch --recover: expected train after --, got 'predict', which is quickly started again; "
+            "launch --recover: expected train after --, got 'predict', for which it does nothing; "
             "leave the option out",
         ),
         (
             ["-n", "2", "--restarts", "1", "--", "evaluate", "run"],
-            "launch --restarts: expected train after --, got 'evaluate', which is quickly started again; "
+            "launch --restarts: expected train after --, got 'evaluate', for which it does nothing; "
             "leave the option out",
         ),
         (

@@ -1,6 +1,7 @@
 """Restarts, decided by what a run has written, with stand-ins for mpirun."""
 
 import signal
+import sys
 
 import pytest
 
@@ -95,7 +96,7 @@ def test_restarts_come_to_an_end(train, fake):
     assert said == [
         f"mpirun ended with exit code 0; restart 1 of 2 in 0 s, 2 ranks, from {steps[0]}",
         f"mpirun ended with exit code 0; restart 2 of 2 in 0 s, 2 ranks, from {steps[1]}",
-        f"mpirun ended with exit code 0, and the run has not ended after 2 restarts: {NOT_ENDED}",
+        f"mpirun ended with exit code 0 after 2 restarts, and the run has not ended: {NOT_ENDED}",
     ]
 
 
@@ -124,6 +125,23 @@ def test_ctrl_c_between_two_starts_is_heard(fake, start, tmp_path):
     launcher.send_signal(signal.SIGTERM)
     launcher.communicate()
     assert (launcher.returncode, fake.log()) == (143, ["train"])
+
+
+def test_with_logs_the_last_lines_are_those_of_the_rank_that_failed_first(fake, start):
+    write = "(run / 'logs').mkdir(parents=True)\n(run / 'logs/rank-1.log').write_text('{}')\n"
+    said = "loading\\nTraceback (most recent call last):\\nValueError: broken\\n"
+    fake.write(TRAINER + write.format(said) + "sys.exit(1)")
+    run = fake.folder / "run"
+    launcher = start(["-n", "2", "--logs", "--mpirun", str(fake.path), "--", "train", "--out", str(run)])
+    command, *lines = launcher.communicate()[1].splitlines()
+    program = f" -n 2 {sys.executable} -P -m dtrain_launch.logged {run}/logs train --out {run}"
+    assert (launcher.returncode, command.endswith(program)) == (1, True)
+    assert lines == [
+        f"dtrain: launch: the end of {run}/logs/rank-1.log, of the rank that failed first:",
+        "loading",
+        "Traceback (most recent call last):",
+        "ValueError: broken",
+    ]
 
 
 @pytest.fixture
