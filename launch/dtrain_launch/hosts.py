@@ -1,9 +1,9 @@
 """Hosts and how many ranks each is meant for: read in any dialect, dealt out, and looked for when lost."""
 
 import contextlib
+import os
 import re
 import shlex
-import socket
 import subprocess
 import time
 from collections.abc import Iterable, Sequence
@@ -102,7 +102,7 @@ def _answers(probe: subprocess.Popen[bytes], deadline: float) -> bool:
 
 
 def _is_here(name: str) -> bool:
-    own = socket.gethostname()
+    own = os.uname().nodename
     return name in ("localhost", "127.0.0.1", own, own.partition(".")[0])
 
 

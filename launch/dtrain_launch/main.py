@@ -15,7 +15,6 @@ from dtrain_launch.flavour import Flavour, detect
 from dtrain_launch.job import Job, logged_program
 from dtrain_launch.logs import Logs
 from dtrain_launch.run import run_of
-from dtrain_launch.submit import job_text
 
 
 def main(argv: list[str]) -> int:
@@ -23,6 +22,8 @@ def main(argv: list[str]) -> int:
     try:
         options = read_arguments(argv, read_allocation(os.environ))
         if options.to is not None:
+            from dtrain_launch.submit import job_text  # seldom wanted, and every start counts
+
             print(job_text(options, tuple(argv), Path.cwd()), end="")
             return 0
         return launch(

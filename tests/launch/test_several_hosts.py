@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 MPIRUN = Path(sys.executable).with_name("mpirun")
-NAMES = ("dtlaunch1", "dtlaunch2")
-BRIDGE = "dtlaunchbr"
+OURS = f"dt{os.getpid()}"  # two suites may run at once
+NAMES = (f"{OURS}a", f"{OURS}b")
+BRIDGE = f"{OURS}br"
 AGENT = """#!/bin/bash
 # Stands in for ssh: runs a command in a namespace, with a host name, a /dev/shm and shared memory of its own.
 while [[ $1 == -* ]]; do shift; done
@@ -34,8 +35,8 @@ def why_not() -> str | None:
         return "no mpirun beside this Python"
     if os.getuid() != 0 or shutil.which("ip") is None or shutil.which("unshare") is None:
         return "hosts made of network namespaces need root, ip and unshare"
-    probe = "ip netns add dtlaunch0 && ip netns exec dtlaunch0 unshare -u -m -i true; ip netns del dtlaunch0"
-    if subprocess.run(["sh", "-ec", probe], capture_output=True, check=False).returncode != 0:
+    probe = 'ip netns add "$0"; trap "ip netns del $0" EXIT; ip netns exec "$0" unshare -u -m -i true'
+    if subprocess.run(["sh", "-ec", probe, f"{OURS}x"], capture_output=True, check=False).returncode != 0:
         return "network namespaces are not permitted here"
     return None
 
@@ -57,8 +58,8 @@ def agent(tmp_path_factory):
             (etc / "hosts").write_text("127.0.0.1 localhost\n" + "".join(table))
             ip("netns", "add", name)
             undo.callback(ip, "netns", "del", name)
-            ip("link", "add", f"dtlaunchv{number}", "type", "veth", "peer", "name", "eth0", "netns", name)
-            ip("link", "set", f"dtlaunchv{number}", "master", BRIDGE, "up")
+            ip("link", "add", f"{OURS}v{number}", "type", "veth", "peer", "name", "eth0", "netns", name)
+            ip("link", "set", f"{OURS}v{number}", "master", BRIDGE, "up")
             ip("-n", name, "addr", "add", f"10.87.0.{number}/24", "dev", "eth0")
             ip("-n", name, "link", "set", "eth0", "up")
             ip("-n", name, "link", "set", "lo", "up")
