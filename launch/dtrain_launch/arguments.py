@@ -4,7 +4,7 @@ import argparse
 import math
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +35,9 @@ class Options:
     image: str | None = None
 
 
-def read_arguments(argv: Sequence[str], allocation: Allocation | None = None) -> Options:
+def read_arguments(
+    argv: Sequence[str], allocation: Callable[[], Allocation | None] = lambda: None
+) -> Options:
     """The options from the words after `dtrain launch`; ranks and hosts, where not given, from the allocation.
 
     Raises LaunchError on a mistake.
@@ -51,16 +53,12 @@ def read_arguments(argv: Sequence[str], allocation: Allocation | None = None) ->
             f"launch: expected options of launch before --, got {unknown[0]!r}; see dtrain launch --help"
         )
     command = _command(argv[split + 1 :])
-    for option in ("recover", "restarts", "logs"):
-        if getattr(given, option) and command[0] != "train":
-            raise LaunchError(
-                f"launch --{option}: expected train after --, got {command[0]!r}, for which it does nothing; "
-                "leave the option out"
-            )
+    _check_for_training(given, command)
     to, hosts = _scheduler(given), _hosts(given)
-    told = hosts or (allocation.hosts if allocation and allocation.told else ())
+    found = None if hosts or to else allocation()
+    told = hosts or (found.hosts if found and found.told else ())
     return Options(
-        ranks=_ranks(given.ranks, hosts or (allocation.hosts if allocation else ())),
+        ranks=_ranks(given.ranks, hosts or (found.hosts if found else ())),
         command=command,
         threads=None if given.threads is None else _positive("--threads", given.threads, "--threads 2"),
         mpirun=given.mpirun,
@@ -98,6 +96,15 @@ def _hosts(given: argparse.Namespace) -> tuple[Host, ...]:
     if given.hosts is not None:
         return read_hosts(given.hosts)
     return () if given.hostfile is None else read_hostfile(Path(given.hostfile))
+
+
+def _check_for_training(given: argparse.Namespace, command: Sequence[str]) -> None:
+    for option in ("recover", "restarts", "logs"):
+        if getattr(given, option) and command[0] != "train":
+            raise LaunchError(
+                f"launch --{option}: expected train after --, got {command[0]!r}, for which it does nothing; "
+                "leave the option out"
+            )
 
 
 def _scheduler(given: argparse.Namespace) -> str | None:

@@ -20,7 +20,7 @@ from dtrain_launch.run import run_of
 def main(argv: list[str]) -> int:
     """Do what `dtrain launch <argv>` says and return its exit code: 0, 1, 2, 130 or 143."""
     try:
-        options = read_arguments(argv, read_allocation(os.environ))
+        options = read_arguments(argv, lambda: read_allocation(os.environ))
         if options.to is not None:
             from dtrain_launch.submit import job_text  # seldom wanted, and every start counts
 

@@ -28,7 +28,7 @@ SLURM = Allocation("Slurm", HOSTS, told=False)
 def test_without_a_number_there_is_a_rank_for_each_slot(ranks):
     given = read_arguments([*ranks, "--hosts", "a:8,b:2", *COMMAND])
     assert (given.ranks, given.hosts) == (10, HOSTS)
-    given = read_arguments([*ranks, *COMMAND], PBS)
+    given = read_arguments([*ranks, *COMMAND], lambda: PBS)
     assert (given.ranks, given.hosts) == (10, HOSTS)
 
 
@@ -37,14 +37,24 @@ def test_auto_is_a_rank_for_each_core_of_this_machine():
 
 
 def test_what_is_said_counts_for_more_than_the_allocation():
-    assert read_arguments(["-n", "3", *COMMAND], PBS).ranks == 3
-    given = read_arguments(["--hosts", "c:5", *COMMAND], PBS)
+    assert read_arguments(["-n", "3", *COMMAND], lambda: PBS).ranks == 3
+    given = read_arguments(["--hosts", "c:5", *COMMAND], lambda: PBS)
     assert (given.ranks, given.hosts) == (5, (Host("c", 5),))
 
 
 def test_an_mpirun_that_reads_the_allocation_itself_is_not_told():
-    given = read_arguments(COMMAND, SLURM)
+    given = read_arguments(COMMAND, lambda: SLURM)
     assert (given.ranks, given.hosts) == (10, ())
+
+
+def test_an_allocation_that_makes_no_sense_is_not_looked_at_where_hosts_are_named():
+    def broken():
+        raise LaunchError("broken")
+
+    assert read_arguments(["--hosts", "c:5", *COMMAND], broken).ranks == 5
+    assert read_arguments(["--to", "slurm", "-n", "4", *COMMAND], broken).ranks == 4
+    with pytest.raises(LaunchError, match="broken"):
+        read_arguments(["-n", "4", *COMMAND], broken)
 
 
 def test_hosts_may_stand_in_a_file(tmp_path):
