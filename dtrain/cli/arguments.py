@@ -28,7 +28,7 @@ def parser() -> Parser:
     top.add_argument("--version", action="version", version=f"dtrain {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
     _train(commands.add_parser("train", help="train a config", allow_abbrev=False))
-    commands.add_parser("launch", help="start an mpirun job on this machine", add_help=False)
+    commands.add_parser("launch", help="start an mpirun job, here or on several hosts", add_help=False)
     _debug(commands.add_parser("debug", help="an N-rank job in this one process", allow_abbrev=False))
     _verify(commands.add_parser("verify", help="the same bits on any number of ranks?", allow_abbrev=False))
     _evaluate(commands.add_parser("evaluate", help="loss and metrics of a run", allow_abbrev=False))

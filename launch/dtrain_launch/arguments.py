@@ -1,31 +1,17 @@
-"""The options of `dtrain launch`, and what is said about wrong ones."""
+"""What is asked of `dtrain launch`, checked; what is said about mistakes."""
 
 import argparse
 import math
+import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from pathlib import Path
 
+from dtrain_launch.allocation import Allocation
 from dtrain_launch.errors import LaunchError
-
-SUBCOMMANDS = ("train", "evaluate", "predict")
-OF_DTRAIN = ("verify",)
-"""Subcommands that dtrain itself starts so."""
-EXAMPLE = "dtrain launch -n 4 -- train digits"
-
-_EPILOG = f"""\
-examples:
-  {EXAMPLE}
-  dtrain launch -n 4 --dry-run -- train digits --set optimizer.lr=0.01
-  dtrain launch -n 4 --threads 2 --mpi-args "--bind-to core" -- evaluate runs/digits
-
-Ctrl-C asks the ranks to save a checkpoint and to leave; a second one ends them at once.
-DTRAIN_GRACE=SECONDS is how long they have for it (10).
-
-exit codes: 0 done; 1 a rank or mpirun failed; 2 a mistake in the command or the config;
-130 and 143 stopped by SIGINT and SIGTERM.
-"""
+from dtrain_launch.hosts import Host, read_hostfile, read_hosts, slots_of
+from dtrain_launch.parser import EXAMPLE, OF_DTRAIN, SCHEDULERS, SUBCOMMANDS, attach_mpi_args, parser
 
 
 @dataclass(frozen=True)
@@ -37,20 +23,27 @@ class Options:
     threads: int | None = None
     mpirun: str | None = None
     mpi_args: tuple[str, ...] = ()
+    hosts: tuple[Host, ...] = ()
+    agent: str | None = None
+    recover: bool = False
+    restarts: int = 0
+    logs: bool = False
     dry_run: bool = False
+    to: str | None = None
+    time: str | None = None
+    per_host: int | None = None
+    image: str | None = None
 
 
-class _Parser(argparse.ArgumentParser):
-    """An argparse parser whose errors are ours: one line, no usage in front."""
+def read_arguments(
+    argv: Sequence[str], allocation: Callable[[], Allocation | None] = lambda: None
+) -> Options:
+    """The options from the words after `dtrain launch`; ranks and hosts, where not given, from the allocation.
 
-    def error(self, message: str) -> NoReturn:
-        raise LaunchError(f"launch: {message}; see dtrain launch --help")
-
-
-def read_arguments(argv: Sequence[str]) -> Options:
-    """The options from the words after `dtrain launch`. Raises LaunchError on a mistake."""
+    Raises LaunchError on a mistake.
+    """
     split = argv.index("--") if "--" in argv else len(argv)
-    given, unknown = _parser().parse_known_args(_attach_mpi_args(argv[:split]))
+    given, unknown = parser().parse_known_args(attach_mpi_args(argv[:split]))
     if split == len(argv):
         raise LaunchError(
             f"launch: expected -- and a dtrain command after the options, got no --; for example: {EXAMPLE}"
@@ -59,63 +52,89 @@ def read_arguments(argv: Sequence[str]) -> Options:
         raise LaunchError(
             f"launch: expected options of launch before --, got {unknown[0]!r}; see dtrain launch --help"
         )
+    command = _command(argv[split + 1 :])
+    _check_for_training(given, command)
+    to, hosts = _scheduler(given), _hosts(given)
+    found = None if hosts or to else allocation()
+    told = hosts or (found.hosts if found and found.told else ())
     return Options(
-        ranks=_ranks(given.ranks),
-        command=_command(argv[split + 1 :]),
+        ranks=_ranks(given.ranks, hosts or (found.hosts if found else ())),
+        command=command,
         threads=None if given.threads is None else _positive("--threads", given.threads, "--threads 2"),
         mpirun=given.mpirun,
         mpi_args=_words(given.mpi_args),
+        hosts=told,
+        agent=given.agent,
+        recover=given.recover,
+        restarts=0 if given.restarts is None else _positive("--restarts", given.restarts, "--restarts 3"),
+        logs=given.logs,
         dry_run=given.dry_run,
+        to=to,
+        time=given.time,
+        per_host=None if given.per_host is None else _positive("--per-host", given.per_host, "--per-host 8"),
+        image=given.image,
     )
 
 
-def grace_seconds(environment: Mapping[str, str]) -> float:
-    """How long the ranks may take to leave by themselves: DTRAIN_GRACE, 10 s by default."""
-    text = environment.get("DTRAIN_GRACE", "10")
+def seconds(environment: Mapping[str, str], name: str, default: str) -> float:
+    """The variable `name` as a time: DTRAIN_GRACE, how long the ranks may take to leave by themselves."""
+    text = environment.get(name, default)
     try:
-        seconds = float(text)
+        number = float(text)
     except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
+        number = math.nan
+    if not 0 <= number < math.inf:
         raise LaunchError(
-            f"launch: DTRAIN_GRACE: expected a number of seconds, at least 0, got {text!r}; "
-            "for example: DTRAIN_GRACE=60"
+            f"launch: {name}: expected a number of seconds, at least 0, got {text!r}; for example: {name}=60"
         )
-    return seconds
+    return number
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="dtrain launch",
-        usage="dtrain launch -n N [options] -- {train,evaluate,predict} …",
-        description="Run a dtrain command as N ranks on this machine, with the mpirun of the installed MPI.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    add("-n", dest="ranks", metavar="N", help="how many ranks to start, at least 1")
-    add("--threads", metavar="K", help="BLAS threads of each rank (default: its share of the cores)")
-    add("--dry-run", action="store_true", help="print the command and stop")
-    add("--mpirun", metavar="PATH", help="the mpirun to use (default: the one of the MPI that Python loads)")
-    add("--mpi-args", metavar='"…"', action="append", default=[], help="further arguments for mpirun")
-    return parser
+def _hosts(given: argparse.Namespace) -> tuple[Host, ...]:
+    if given.hosts is not None and given.hostfile is not None:
+        raise LaunchError("launch: expected one of --hosts and --hostfile, got both; leave one out")
+    if given.hosts is not None:
+        return read_hosts(given.hosts)
+    return () if given.hostfile is None else read_hostfile(Path(given.hostfile))
 
 
-def _attach_mpi_args(words: Sequence[str]) -> list[str]:
-    """`--mpi-args --verbose` as one word: argparse takes a value that starts with a dash for an option."""
-    attached: list[str] = []
-    for word in words:
-        if attached and attached[-1] == "--mpi-args":
-            attached[-1] += f"={word}"
-        else:
-            attached.append(word)
-    return attached
+def _check_for_training(given: argparse.Namespace, command: Sequence[str]) -> None:
+    for option in ("recover", "restarts", "logs"):
+        if getattr(given, option) and command[0] != "train":
+            raise LaunchError(
+                f"launch --{option}: expected train after --, got {command[0]!r}, for which it does nothing; "
+                "leave the option out"
+            )
 
 
-def _ranks(text: str | None) -> int:
-    if text is None:
+def _scheduler(given: argparse.Namespace) -> str | None:
+    """What --to names; its companions are refused without it."""
+    for option in ("time", "per_host", "image"):
+        if given.to is None and getattr(given, option) is not None:
+            raise LaunchError(
+                f"launch --{option.replace('_', '-')}: expected --to with it, got none; for example: --to slurm"
+            )
+    if given.to is not None and given.to not in SCHEDULERS:
+        raise LaunchError(f"launch --to: expected one of {', '.join(SCHEDULERS)}, got {given.to!r}")
+    if given.to is not None and given.ranks in (None, "auto"):
+        raise LaunchError(
+            f"launch --to: expected -n and a number of ranks, got {'no -n' if given.ranks is None else '-n auto'}; "
+            f"for example: dtrain launch --to {given.to} -n 64 -- train digits"
+        )
+    if given.to is not None and (given.hosts is not None or given.hostfile is not None):
+        raise LaunchError(
+            "launch --to: expected no hosts, which the scheduler chooses, got --hosts or --hostfile"
+        )
+    to: str | None = given.to
+    return to
+
+
+def _ranks(text: str | None, hosts: Sequence[Host]) -> int:
+    """What -n says; by default, and for `auto`, the slots of the hosts."""
+    if text is None and not hosts:
         raise LaunchError(f"launch: expected -n and a number of ranks, got no -n; for example: {EXAMPLE}")
+    if text is None or text == "auto":
+        return slots_of(hosts) or len(os.sched_getaffinity(0))
     return _positive("-n", text, EXAMPLE)
 
 

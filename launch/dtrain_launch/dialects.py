@@ -20,11 +20,23 @@ class Flag:
 
 @dataclass(frozen=True)
 class Dialect:
-    """The flags, the variables, and the variables that only root needs."""
+    """The flags, the variables, and the variables that only root needs.
+
+    recover: the flag that leaves dead ranks behind; None where no flag does.
+    hosts: the flag that takes hosts and slots as `a:8,b:8`; None where only a set of ranks for each host,
+    `-n 8 -host a … : -n 8 -host b …`, keeps the slots.
+    agent: the variables that get the remote shell's program; `shell`: those that say that there is one.
+    export: the flag that carries one variable to the hosts; None where all are carried.
+    """
 
     flags: tuple[Flag, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     root: Mapping[str, str] = field(default_factory=dict)
+    recover: Flag | None = None
+    hosts: str | None = None
+    agent: str = ""
+    shell: Mapping[str, str] = field(default_factory=dict)
+    export: str | None = None
 
 
 _UNBOUND = Flag(("--bind-to", "none"), unless=("bind-to",))
@@ -46,6 +58,10 @@ _TABLE: tuple[tuple[Family, tuple[int, ...], Dialect], ...] = (
             ),
             _OPEN_MPI,
             _OPEN_MPI_ROOT,
+            Flag(("--with-ft", "ulfm"), unless=("with-ft",)),
+            hosts="--host",
+            agent="PRTE_MCA_plm_ssh_agent",
+            export="-x",
         ),
     ),
     (
@@ -55,11 +71,26 @@ _TABLE: tuple[tuple[Family, tuple[int, ...], Dialect], ...] = (
             (_UNBOUND, Flag(("--oversubscribe",), unless=("oversubscribe", "nooversubscribe"))),
             _OPEN_MPI,
             _OPEN_MPI_ROOT,
+            hosts="--host",
+            agent="OMPI_MCA_plm_rsh_agent",
+            export="-x",
         ),
     ),
-    ("mpich", (), Dialect((_UNBOUND,))),
+    (
+        "mpich",
+        (),
+        Dialect((_UNBOUND,), hosts="-hosts", agent="HYDRA_LAUNCHER_EXEC", shell={"HYDRA_LAUNCHER": "ssh"}),
+    ),
     # Intel's takes --bind-to and pins all the same.
-    ("intel", (), Dialect(variables={"I_MPI_PIN": "0"})),
+    (
+        "intel",
+        (),
+        Dialect(
+            variables={"I_MPI_PIN": "0"},
+            agent="I_MPI_HYDRA_BOOTSTRAP_EXEC",
+            shell={"I_MPI_HYDRA_BOOTSTRAP": "ssh"},
+        ),
+    ),
 )
 
 

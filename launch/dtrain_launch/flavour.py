@@ -12,6 +12,7 @@ from dtrain_launch.errors import LaunchError
 
 Family = Literal["open_mpi", "mpich", "intel"]
 
+_NAMES: dict[Family, str] = {"open_mpi": "Open MPI", "mpich": "MPICH", "intel": "Intel MPI"}
 _SIGNATURES: tuple[tuple[Family, re.Pattern[str]], ...] = (
     ("open_mpi", re.compile(r"\(Open(?: MPI|RTE)\) (\d+(?:\.\d+)*)")),
     ("intel", re.compile(r"Intel\(R\) MPI Library.*Version (\d+(?:\.\d+)*)")),
@@ -26,6 +27,9 @@ class Flavour:
     family: Family
     version: tuple[int, ...]
     mpirun: Path
+
+    def __str__(self) -> str:
+        return f"{_NAMES[self.family]} {'.'.join(map(str, self.version))} ({self.mpirun})"
 
 
 def detect(mpirun: Path, environment: Mapping[str, str]) -> Flavour:

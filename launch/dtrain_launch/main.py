@@ -2,22 +2,33 @@
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-from dtrain_launch.arguments import Options, grace_seconds, read_arguments
+from dtrain_launch.allocation import read_allocation
+from dtrain_launch.arguments import Options, read_arguments, seconds
+from dtrain_launch.attempts import Attempts, Patience
 from dtrain_launch.command import command_line, shell_line
 from dtrain_launch.errors import LaunchError
 from dtrain_launch.find import find_mpirun, given_mpirun, python_prefixes
 from dtrain_launch.flavour import Flavour, detect
-from dtrain_launch.job import Job
-from dtrain_launch.supervise import supervise
+from dtrain_launch.job import Job, logged_program
+from dtrain_launch.logs import Logs
+from dtrain_launch.run import run_of
 
 
 def main(argv: list[str]) -> int:
     """Do what `dtrain launch <argv>` says and return its exit code: 0, 1, 2, 130 or 143."""
     try:
-        options = read_arguments(argv)
-        return launch(_job(options), _flavour(options), dry_run=options.dry_run)
+        options = read_arguments(argv, lambda: read_allocation(os.environ))
+        if options.to is not None:
+            from dtrain_launch.submit import job_text  # seldom wanted, and every start counts
+
+            print(job_text(options, tuple(argv), Path.cwd()), end="")
+            return 0
+        return launch(
+            _job(options), _flavour(options), options.restarts, logs=options.logs, dry_run=options.dry_run
+        )
     except LaunchError as error:
         print(f"dtrain: {error}", file=sys.stderr)
         return 2
@@ -27,16 +38,27 @@ def main(argv: list[str]) -> int:
         return 0
 
 
-def launch(job: Job, flavour: Flavour, dry_run: bool = False) -> int:
-    """Print the command of `job` and, but for a dry run, run it to its end."""
-    arguments, variables = command_line(job, flavour)
-    line = shell_line(arguments, variables)
-    grace = grace_seconds(job.environment)
-    if dry_run:
-        print(line)
-        return 0
-    print(line, file=sys.stderr, flush=True)
-    return supervise(arguments, {**job.environment, **variables}, grace)
+def launch(
+    job: Job, flavour: Flavour, restarts: int = 0, *, logs: bool = False, dry_run: bool = False
+) -> int:
+    """Run `job` to its end, printing its command; a dry run only prints it."""
+    patience = Patience(
+        grace=seconds(job.environment, "DTRAIN_GRACE", "10"),
+        restarts=restarts,
+        pause=seconds(job.environment, "DTRAIN_RESTART_SECONDS", "1"),
+    )
+    with run_of(job.command, hold=not dry_run) as run:
+        kept = None
+        if run is not None:
+            job = replace(job, command=run.command)
+            kept = Logs(run.folder / "logs") if logs else None
+        if kept is not None:
+            job = replace(job, program=(*logged_program(), str(kept.folder)))
+        line = shell_line(*command_line(job, flavour))
+        if dry_run:
+            print(line)
+            return 0
+        return Attempts(flavour, run, patience, kept).work(job)
 
 
 def _job(options: Options) -> Job:
@@ -44,6 +66,9 @@ def _job(options: Options) -> Job:
         ranks=options.ranks,
         command=options.command,
         threads=options.threads,
+        hosts=options.hosts,
+        agent=options.agent or os.environ.get("DTRAIN_RSH_AGENT") or None,
+        recover=options.recover,
         mpi_args=options.mpi_args,
         environment=dict(os.environ),
         root=os.getuid() == 0,

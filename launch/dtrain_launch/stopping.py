@@ -1,12 +1,11 @@
 """From asking the ranks to leave to killing them."""
 
-import contextlib
 import signal
 import subprocess
-import sys
 import time
 
 from dtrain_launch.processes import Brood
+from dtrain_launch.wording import say
 
 _AFTER_TERMINATE = 2.0
 _AFTER_KILL = 0.5
@@ -44,20 +43,15 @@ class Stopping:
         self._deadline = time.monotonic() + patience
 
     def _ask(self) -> float:
-        _tell(f"asked the ranks to save and leave, waiting {self._grace:g} s; Ctrl-C again ends them at once")
+        say(f"asked the ranks to save and leave, waiting {self._grace:g} s; Ctrl-C again ends them at once")
         self._mpirun.send_signal(signal.SIGUSR1)
         return self._grace
 
     def _terminate(self) -> float:
-        _tell("the ranks are still there, terminating them")
+        say("the ranks are still there, terminating them")
         self._mpirun.terminate()
         return _AFTER_TERMINATE
 
     def _kill(self) -> float:
         self._brood.signal(signal.SIGKILL)
         return _AFTER_KILL
-
-
-def _tell(message: str) -> None:
-    with contextlib.suppress(OSError):  # the terminal may be gone, which is why we are here
-        print(f"dtrain: launch: {message}", file=sys.stderr, flush=True)

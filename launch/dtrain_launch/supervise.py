@@ -1,9 +1,10 @@
-"""Run a command to its end: signals passed on, no process left behind, one exit code."""
+"""Run a command to its end: signals passed on, no process left behind, one account of how it ended."""
 
 import contextlib
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from dtrain_launch.processes import Brood, die_with_parent
 from dtrain_launch.stopping import Stopping
@@ -11,40 +12,43 @@ from dtrain_launch.stopping import Stopping
 _EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 143, signal.SIGUSR1: 143}
 
 
-def supervise(arguments: Sequence[str], environment: Mapping[str, str], grace: float) -> int:
-    """Run `arguments` in a session of its own and return dtrain's exit code.
-
-    SIGINT, SIGTERM, SIGHUP (the terminal is gone; not under nohup) and SIGUSR1 (a scheduler's warning) stop
-    the ranks as in `Stopping`. The code: that of the first signal received, otherwise 0 and 2 as they came
-    and 1 for all else, since each MPI has its own numbers for a lost rank. For a process with one thread.
-    """
-    stops = _stop_signals()
-    with _held_back({*stops, signal.SIGCHLD}) as release, Brood() as brood:
-        mpirun = _start(arguments, environment, release)
-        received = _watch(mpirun, Stopping(mpirun, brood, grace), stops)
-        brood.clear()
-    return exit_code(mpirun.returncode, received)
+_INTERRUPTED = (130, 143)
 
 
-def exit_code(status: int, received: signal.Signals | None) -> int:
-    """dtrain's exit code from mpirun's, and from the signal that the launcher received, if any."""
-    if received is not None:
-        return _EXIT_CODES[received]
-    return status if status in (0, 2) else 1
+class End(NamedTuple):
+    """How mpirun ended. received: the first signal that asked the launcher to stop, if any."""
+
+    status: int
+    received: signal.Signals | None = None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody asked for it: the launcher was, or the ranks themselves, which saved and left."""
+        return self.received is not None or self.status in _INTERRUPTED
+
+    @property
+    def code(self) -> int:
+        """dtrain's exit code: that of the signal received, otherwise what it says itself, and 1 for all else,
+
+        since each MPI has its own numbers for a lost rank.
+        """
+        if self.received is not None:
+            return _EXIT_CODES[self.received]
+        return self.status if self.status in (0, 2, *_INTERRUPTED) else 1
+
+    def __str__(self) -> str:
+        if self.status < 0:
+            return f"mpirun was ended by signal {-self.status}"
+        return f"mpirun ended with exit code {self.status}"
 
 
-def _stop_signals() -> set[signal.Signals]:
-    """SIGINT also where a shell has made it ignored for a job in the background; SIGHUP not under nohup."""
-    stops = set(_EXIT_CODES)
-    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
-        stops.remove(signal.SIGHUP)
-    return stops
+Release = Callable[[], None]
 
 
 @contextlib.contextmanager
-def _held_back(signals: set[signal.Signals]) -> Iterator[Callable[[], None]]:
-    """Keep `signals` waiting to be fetched one by one; gives the function that undoes it, for a child."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+def signals_held() -> Iterator[Release]:
+    """Keep the signals that ask to stop waiting, to be fetched one by one; gives what undoes it in a child."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*_stop_signals(), signal.SIGCHLD})
 
     def release() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -55,8 +59,36 @@ def _held_back(signals: set[signal.Signals]) -> Iterator[Callable[[], None]]:
         release()
 
 
+def supervise(
+    arguments: Sequence[str], environment: Mapping[str, str], grace: float, release: Release
+) -> End:
+    """Run `arguments` in a session of its own until all its processes are gone; within `signals_held`.
+
+    SIGINT, SIGTERM, SIGHUP (the terminal is gone; not under nohup) and SIGUSR1 (a scheduler's warning) stop
+    the ranks as in `Stopping`. For a process with one thread.
+    """
+    with Brood() as brood:
+        mpirun = _start(arguments, environment, release)
+        received = _watch(mpirun, Stopping(mpirun, brood, grace), _stop_signals())
+        brood.clear()
+    return End(mpirun.returncode, received)
+
+
+def pause(seconds: float) -> signal.Signals | None:
+    """Wait, within `signals_held`; a signal that asks to stop ends it and is returned."""
+    return _next_signal(_stop_signals(), seconds)
+
+
+def _stop_signals() -> set[signal.Signals]:
+    """SIGINT also where a shell has made it ignored for a job in the background; SIGHUP not under nohup."""
+    stops = set(_EXIT_CODES)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        stops.remove(signal.SIGHUP)
+    return stops
+
+
 def _start(
-    arguments: Sequence[str], environment: Mapping[str, str], release: Callable[[], None]
+    arguments: Sequence[str], environment: Mapping[str, str], release: Release
 ) -> subprocess.Popen[bytes]:
     follow = die_with_parent()
 

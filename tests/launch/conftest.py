@@ -13,6 +13,7 @@ import pytest
 import dtrain_launch
 
 VERSION = "mpirun (Open MPI) 5.0.11\n\nReport bugs to https://www.open-mpi.org/community/help/\n"
+_FOREIGN = ("OMPI_", "DTRAIN_", "MPI4PY_", "SLURM_", "PBS_", "LSB_", "K_MPI_")
 PREAMBLE = """#!{python}
 import os, signal, sys, time
 from pathlib import Path
@@ -69,17 +70,17 @@ def fake(tmp_path: Path) -> Fake:
 @pytest.fixture
 def environment() -> dict[str, str]:
     """This one, where the package can be imported, without what an MPI or a user has set."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("OMPI_", "DTRAIN_", "MPI4PY_"))}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)}
     return {**kept, "PYTHONPATH": str(Path(dtrain_launch.__file__).parents[1])}
 
 
 @pytest.fixture
 def start(fake: Fake, environment: dict[str, str]) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start `dtrain launch -n 2 --mpirun FAKE -- train x` (or `words`) and see to its end."""
+    """Start `dtrain launch -n 2 --mpirun FAKE -- evaluate x` (or `words`) and see to its end."""
     running: list[subprocess.Popen[str]] = []
 
     def start(words: list[str] | None = None, prefix: tuple[str, ...] = (), **settings: str):
-        words = words or ["-n", "2", "--mpirun", str(fake.path), "--", "train", "x"]
+        words = words or ["-n", "2", "--mpirun", str(fake.path), "--", "evaluate", "x"]
         launcher = subprocess.Popen(
             [*prefix, sys.executable, "-m", "dtrain_launch", *words],
             env={**environment, **settings},

@@ -1,11 +1,15 @@
 """The options, and the whole text of each error."""
 
+import os
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dtrain_launch.arguments import Options, grace_seconds, read_arguments
+from dtrain_launch.allocation import Allocation
+from dtrain_launch.arguments import Options, read_arguments, seconds
 from dtrain_launch.errors import LaunchError
+from dtrain_launch.hosts import Host
 
 COMMAND = ["--", "train", "digits"]
 EXAMPLE = "for example: dtrain launch -n 4 -- train digits"
@@ -15,8 +19,53 @@ def test_only_ranks_and_a_command_are_needed():
     assert read_arguments(["-n", "4", *COMMAND]) == Options(4, ("train", "digits"))
 
 
+HOSTS = (Host("a", 8), Host("b", 2))
+PBS = Allocation("PBS", HOSTS)
+SLURM = Allocation("Slurm", HOSTS, told=False)
+
+
+@pytest.mark.parametrize("ranks", [[], ["-n", "auto"]])
+def test_without_a_number_there_is_a_rank_for_each_slot(ranks):
+    given = read_arguments([*ranks, "--hosts", "a:8,b:2", *COMMAND])
+    assert (given.ranks, given.hosts) == (10, HOSTS)
+    given = read_arguments([*ranks, *COMMAND], lambda: PBS)
+    assert (given.ranks, given.hosts) == (10, HOSTS)
+
+
+def test_auto_is_a_rank_for_each_core_of_this_machine():
+    assert read_arguments(["-n", "auto", *COMMAND]).ranks == len(os.sched_getaffinity(0))
+
+
+def test_what_is_said_counts_for_more_than_the_allocation():
+    assert read_arguments(["-n", "3", *COMMAND], lambda: PBS).ranks == 3
+    given = read_arguments(["--hosts", "c:5", *COMMAND], lambda: PBS)
+    assert (given.ranks, given.hosts) == (5, (Host("c", 5),))
+
+
+def test_an_mpirun_that_reads_the_allocation_itself_is_not_told():
+    given = read_arguments(COMMAND, lambda: SLURM)
+    assert (given.ranks, given.hosts) == (10, ())
+
+
+def test_an_allocation_that_makes_no_sense_is_not_looked_at_where_hosts_are_named():
+    def broken():
+        raise LaunchError("broken")
+
+    assert read_arguments(["--hosts", "c:5", *COMMAND], broken).ranks == 5
+    assert read_arguments(["--to", "slurm", "-n", "4", *COMMAND], broken).ranks == 4
+    with pytest.raises(LaunchError, match="broken"):
+        read_arguments(["-n", "4", *COMMAND], broken)
+
+
+def test_hosts_may_stand_in_a_file(tmp_path):
+    path = tmp_path / "hosts"
+    path.write_text("a slots=8\nb:2\n")
+    assert read_arguments(["--hostfile", str(path), *COMMAND]).hosts == HOSTS
+
+
 def test_every_option_is_read():
-    argv = ["-n", "2", "--threads", "3", "--dry-run", "--mpirun", "/opt/mpirun"]
+    argv = ["-n", "2", "--threads", "3", "--dry-run", "--mpirun", "/opt/mpirun", "--recover"]
+    argv += ["--restarts", "5", "--hosts", "a:8,b:2", "--rsh-agent", "/bin/agent"]
     argv += ["--mpi-args", "--map-by 'a b'", "--mpi-args", "-v", *COMMAND]
     assert read_arguments(argv) == Options(
         ranks=2,
@@ -24,6 +73,10 @@ def test_every_option_is_read():
         threads=3,
         mpirun="/opt/mpirun",
         mpi_args=("--map-by", "a b", "-v"),
+        hosts=HOSTS,
+        agent="/bin/agent",
+        recover=True,
+        restarts=5,
         dry_run=True,
     )
 
@@ -53,6 +106,24 @@ def test_arguments_for_mpirun_may_begin_with_a_dash(form, value):
         (
             ["-n", "2", "--threads", "0", *COMMAND],
             "launch --threads: expected a whole number, at least 1, got '0'; for example: --threads 2",
+        ),
+        (
+            ["-n", "2", "--restarts", "-1", *COMMAND],
+            "launch --restarts: expected a whole number, at least 1, got '-1'; for example: --restarts 3",
+        ),
+        (
+            ["-n", "2", "--recover", "--", "predict", "run"],
+            "launch --recover: expected train after --, got 'predict', for which it does nothing; "
+            "leave the option out",
+        ),
+        (
+            ["-n", "2", "--restarts", "1", "--", "evaluate", "run"],
+            "launch --restarts: expected train after --, got 'evaluate', for which it does nothing; "
+            "leave the option out",
+        ),
+        (
+            ["--hosts", "a", "--hostfile", "f", *COMMAND],
+            "launch: expected one of --hosts and --hostfile, got both; leave one out",
         ),
         (["-n", "2", "--"], f"launch: expected train, evaluate or predict after --, got nothing; {EXAMPLE}"),
         (
@@ -95,16 +166,16 @@ def test_what_follows_the_dashes_is_the_ranks_own(subcommand, words):
     assert read_arguments(["-n", "1", "--", subcommand, *words]).command == (subcommand, *words)
 
 
-def test_ranks_have_ten_seconds_to_leave_unless_told_otherwise():
-    assert grace_seconds({}) == 10
-    assert grace_seconds({"DTRAIN_GRACE": "0"}) == 0
-    assert grace_seconds({"DTRAIN_GRACE": "2.5"}) == 2.5
+def test_a_time_is_what_the_variable_says_or_the_default():
+    assert seconds({}, "DTRAIN_GRACE", "10") == 10
+    assert seconds({"DTRAIN_GRACE": "0"}, "DTRAIN_GRACE", "10") == 0
+    assert seconds({"DTRAIN_GRACE": "2.5"}, "DTRAIN_GRACE", "10") == 2.5
 
 
 @pytest.mark.parametrize("text", ["soon", "-1", "nan", "inf", ""])
-def test_a_grace_that_is_no_time_is_refused(text):
+def test_what_is_no_time_is_refused(text):
     with pytest.raises(LaunchError) as raised:
-        grace_seconds({"DTRAIN_GRACE": text})
+        seconds({"DTRAIN_GRACE": text}, "DTRAIN_GRACE", "10")
     assert str(raised.value) == (
         f"launch: DTRAIN_GRACE: expected a number of seconds, at least 0, got {text!r}; "
         "for example: DTRAIN_GRACE=60"

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dtrain_launch.command import command_line, shell_line
+from dtrain_launch.errors import LaunchError
 from dtrain_launch.flavour import Flavour
+from dtrain_launch.hosts import Host
 from dtrain_launch.job import Job
 
 MPIRUN = Path("/opt/mpi/bin/mpirun")
@@ -52,6 +55,79 @@ def job(**changes) -> Job:
 def test_each_mpi_gets_its_own_flags_and_variables(flavour, arguments, variables, root_variables):
     assert command_line(job(), flavour) == (arguments, variables)
     assert command_line(job(root=True), flavour) == (arguments, root_variables)
+
+
+def test_dead_ranks_are_left_behind_on_request():
+    arguments, _ = command_line(job(recover=True), OPEN_MPI_5)
+    flags = ["--bind-to", "none", "--map-by", ":OVERSUBSCRIBE", "--with-ft", "ulfm"]
+    assert arguments == ["/opt/mpi/bin/mpirun", *flags, *RANKS]
+    assert "--with-ft" not in command_line(job(), OPEN_MPI_5)[0]
+
+
+@pytest.mark.parametrize(
+    ("flavour", "name"),
+    [
+        (OPEN_MPI_4, "Open MPI 4.1.8 (/opt/mpi/bin/mpirun)"),
+        (MPICH, "MPICH 5.0.2 (/opt/mpi/bin/mpirun)"),
+        (INTEL, "Intel MPI 2021.18.1 (/opt/mpi/bin/mpiexec.hydra)"),
+    ],
+)
+def test_an_mpi_whose_ranks_die_together_is_refused_and_restarts_are_named(flavour, name):
+    with pytest.raises(LaunchError) as raised:
+        command_line(job(recover=True), flavour)
+    assert str(raised.value) == (
+        f"launch --recover: expected Open MPI 5 or newer, got {name}, in which no rank outlives another; "
+        "--restarts 3 in its place starts the job again from its newest checkpoint"
+    )
+
+
+HERE = {"PYTHONPATH": "/src", "DTRAIN_THREADS": "2", "OMP_NUM_THREADS": "1", "HOME": "/root", "LANG": "C"}
+EXPORTS = ["-x", "DTRAIN_THREADS", "-x", "OMP_NUM_THREADS", "-x", "PYTHONPATH"]
+PROGRAM_WORDS = RANKS[2:]
+
+
+@pytest.mark.parametrize(
+    ("flavour", "arguments", "shell"),
+    [
+        (
+            OPEN_MPI_5,
+            ["--bind-to", "none", "--map-by", ":OVERSUBSCRIBE", *EXPORTS, "--host", "a:8,b:2", *RANKS],
+            {"PRTE_MCA_plm_ssh_agent": "/bin/agent"},
+        ),
+        (
+            OPEN_MPI_4,
+            ["--bind-to", "none", "--oversubscribe", *EXPORTS, "--host", "a:8,b:2", *RANKS],
+            {"OMPI_MCA_plm_rsh_agent": "/bin/agent"},
+        ),
+        (
+            MPICH,
+            ["--bind-to", "none", "-hosts", "a:8,b:2", *RANKS],
+            {"HYDRA_LAUNCHER": "ssh", "HYDRA_LAUNCHER_EXEC": "/bin/agent"},
+        ),
+        (
+            INTEL,
+            ["-n", "4", "-host", "a", *PROGRAM_WORDS],
+            {"I_MPI_HYDRA_BOOTSTRAP": "ssh", "I_MPI_HYDRA_BOOTSTRAP_EXEC": "/bin/agent"},
+        ),
+    ],
+    ids=["open_mpi 5", "open_mpi 4", "mpich", "intel"],
+)
+def test_each_mpi_is_told_of_the_hosts_in_its_own_way(flavour, arguments, shell):
+    there = job(hosts=(Host("a", 8), Host("b", 2)), environment=HERE)
+    alone = command_line(there, flavour)
+    assert alone[0] == [str(flavour.mpirun), *arguments]
+    assert command_line(replace(there, agent="/bin/agent"), flavour) == (alone[0], alone[1] | shell)
+
+
+def test_intels_hosts_get_a_set_of_ranks_each():
+    there = job(ranks=12, hosts=(Host("a", 8), Host("b", 2)))
+    a, b = ["-n", "10", "-host", "a", *PROGRAM_WORDS], ["-n", "2", "-host", "b", *PROGRAM_WORDS]
+    assert command_line(there, INTEL)[0][1:] == [*a, ":", *b]
+
+
+def test_what_the_launcher_adds_for_the_ranks_goes_to_the_hosts_as_well():
+    there = job(hosts=(Host("a"),), threads=2, progress_bar=True)
+    assert command_line(there, OPEN_MPI_5)[0][5:9] == ["-x", "DTRAIN_PROGRESS", "-x", "DTRAIN_THREADS"]
 
 
 @pytest.mark.parametrize("version", [(5,), (5, 1, 0), (6, 0)])

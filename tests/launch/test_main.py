@@ -12,19 +12,19 @@ import dtrain_launch
 
 def test_a_dry_run_prints_the_command_on_stdout_and_starts_nothing(fake, start):
     path = fake.write("note('started')")
-    launcher = start(["-n", "3", "--dry-run", "--mpirun", str(path), "--", "train", "digits"])
+    launcher = start(["-n", "3", "--dry-run", "--mpirun", str(path), "--", "evaluate", "digits"])
     out, err = launcher.communicate()
     assert launcher.returncode == 0
     assert err == ""
     assert out.count("\n") == 1
-    rest = f" -n 3 {sys.executable} -P -m dtrain train digits\n"
+    rest = f" -n 3 {sys.executable} -P -m dtrain evaluate digits\n"
     assert out.endswith(f"{path} --bind-to none --map-by :OVERSUBSCRIBE{rest}")
     assert fake.log() == []
 
 
 def test_a_run_prints_the_same_command_on_stderr(fake, start):
     path = fake.write("print('ran')")
-    words = ["--mpirun", str(path), "--", "train", "digits"]
+    words = ["--mpirun", str(path), "--", "evaluate", "digits"]
     dry, _ = start(["-n", "3", "--dry-run", *words]).communicate()
     out, err = start(["-n", "3", *words]).communicate()
     assert (out, err) == ("ran\n", dry)
@@ -57,7 +57,16 @@ def test_help_shows_the_options_and_an_example(capsys):
     assert dtrain_launch.main(["--help"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    for words in ("-n N", "--threads K", "--dry-run", "--mpirun PATH", "--mpi-args", "DTRAIN_GRACE"):
+    for words in (
+        "-n N",
+        "--threads K",
+        "--recover",
+        "--restarts K",
+        "--dry-run",
+        "--mpirun PATH",
+        "--mpi-args",
+        "DTRAIN_GRACE",
+    ):
         assert words in out
     assert "dtrain launch -n 4 -- train digits" in out
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from dtrain_launch.supervise import exit_code
+from dtrain_launch.supervise import End
 
 LISTEN = """
 signal.signal(signal.SIGUSR1, {USR1})
@@ -44,16 +44,16 @@ def listener(usr1: str, term: str) -> str:
 
 @pytest.mark.parametrize(
     ("status", "code"),
-    [(0, 0), (2, 2), (1, 1), (3, 1), (9, 1), (130, 1), (137, 1), (143, 1), (213, 1), (255, 1), (-9, 1)],
+    [(0, 0), (2, 2), (1, 1), (3, 1), (9, 1), (130, 130), (137, 1), (143, 143), (213, 1), (255, 1), (-9, 1)],
 )
-def test_the_codes_of_every_mpi_become_three(status, code):
-    assert exit_code(status, None) == code
+def test_the_codes_of_every_mpi_become_dtrains_own(status, code):
+    assert End(status).code == code
 
 
 @pytest.mark.parametrize("status", [0, 1, 2, 130, -10])
 def test_a_signal_received_decides_the_code(status):
-    assert exit_code(status, signal.SIGINT) == 130
-    assert exit_code(status, signal.SIGTERM) == 143
+    assert End(status, signal.SIGINT).code == 130
+    assert End(status, signal.SIGTERM).code == 143
 
 
 @pytest.mark.parametrize(("status", "code"), [(0, 0), (2, 2), (9, 1)])
@@ -87,7 +87,7 @@ def test_mpirun_starts_in_a_session_of_its_own_without_stdin_and_with_free_signa
 
 def test_threads_reach_the_ranks_through_the_environment(fake, start):
     fake.write("print(os.environ['DTRAIN_THREADS'])")
-    launcher = start(["-n", "2", "--threads", "3", "--mpirun", str(fake.path), "--", "train"])
+    launcher = start(["-n", "2", "--threads", "3", "--mpirun", str(fake.path), "--", "evaluate"])
     assert launcher.communicate()[0] == "3\n"
 
 
