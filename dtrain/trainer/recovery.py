@@ -108,7 +108,7 @@ def _share_point(trainer: Trainer, communicator: Communicator, leader: int) -> P
 
 def _as_words(point: Point) -> tuple[dict[str, Any], list[Array]]:
     """Returns a point as JSON values and the arrays in it."""
-    words = dict(vars(point))
+    words = point._asdict()
     arrays = list(words.pop("states"))
     words["states"] = len(arrays)
     callbacks = []
