@@ -51,6 +51,6 @@ starts = note_starts()
 try:
     runpy.run_module("dtrain", run_name="__main__", alter_sys=True)
 finally:
-    whole = median(after - before for before, after in pairwise(starts))
-    taken = {"peak_mib": peak_mib(), "whole_step_seconds": whole}
+    whole = [after - before for before, after in pairwise(starts)]
+    taken = {"peak_mib": peak_mib(), "whole_step_seconds": median(whole or [0.0])}
     (folder / f"rank-{os.getpid()}.json").write_text(json.dumps(taken))
