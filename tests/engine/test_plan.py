@@ -122,6 +122,7 @@ class Virtual:
     """One of many ranks, whose peers are not there: messages go nowhere."""
 
     shares_memory = False
+    recovers = False
 
     def __init__(self, rank, size):
         self.rank, self.size = rank, size
