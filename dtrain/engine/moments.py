@@ -32,11 +32,33 @@ def place_sums(x: Array, axes: tuple[int, ...]) -> Array:
     return np.matmul(np.ones(places, x.dtype), block).reshape(len(x), *x.shape[last:])
 
 
+ENOUGH = 512
+"""Numbers in a row beside a vector from which longer rows gain nothing."""
+
+MANY = 1024
+"""Rows below which repeating the vector costs more than short loops do."""
+
+
+def rows_as_one(n: int, width: int) -> int:
+    """Returns how many of n rows to take as one where a vector is subtracted: NumPy's loops are as long as a row.
+
+    A power of two that divides n; 1 where rows are long already.
+    """
+    if width > ENOUGH // 8 or n < MANY:
+        return 1
+    return min(n & -n, 1 << (ENOUGH // width).bit_length() - 1)
+
+
 class ShardMoments:
     """Σx and Σx² of each of `shards` shards of `n` rows, one width up; keeps the arrays that this takes."""
 
     def __init__(self, shards: int, n: int, width: int, dtype: np.dtype[Any]) -> None:
         self._parts = np.empty((3, shards, width), dtype)
+        self._broad: tuple[tuple[int, int, int], Array, Array] | None = None
+        if (rows := rows_as_one(n, width)) > 1:
+            repeated = np.empty((shards, rows, width), dtype)
+            block = (shards, n // rows, rows * width)
+            self._broad = block, repeated, repeated.reshape(shards, 1, rows * width)
         self._block = (shards, n, width) if shards > 1 else None
         weights, ones = np.full(n, 1 / n, dtype), np.ones(n, dtype)
         if shards == 1:
@@ -56,7 +78,12 @@ class ShardMoments:
         if self._block is not None:
             x, d = x.reshape(self._block), d.reshape(self._block)
         self._mean(x, self._centre)
-        np.subtract(x, self._from_rows, d)
+        if self._broad is None:
+            np.subtract(x, self._from_rows, d)
+        else:
+            block, repeated, centres = self._broad
+            np.copyto(repeated, self._parts[0][:, None])
+            np.subtract(x.reshape(block), centres, d.reshape(block))
         self._sum(d, self._first)
         self._sum(np.multiply(d, d, d), self._second)
         np.copyto(self._wide, self._parts)

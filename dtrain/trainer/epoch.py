@@ -36,7 +36,7 @@ class EpochSums:
     def state(self) -> dict[str, Any]:
         """Returns what a checkpoint must keep, as JSON values."""
         return {
-            "sums": [float(total) for total in self.sums],
+            "sums": self.sums.tolist(),
             "samples": self.samples,
             "updates": self.updates,
             "seconds": self.seconds,

@@ -87,3 +87,5 @@ def _change_seats(trainer: Trainer, source: Seat) -> None:
     communicator.barrier()
     trainer.take(seat, spare=source)  # until all are known to have come this far
     go_back(trainer, point)
+    while trainer.points[-1] is not point:  # those behind it have not happened
+        trainer.points.pop()

@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,14 @@ def config(net: nets.Net, data: Path, shards: int | str) -> str:
     ])  # fmt: skip
 
 
-def run(python: str, net: nets.Net, ranks: int, shards: int | str) -> dict[str, Any]:
+def run(
+    python: str, net: nets.Net, ranks: int, shards: int | str,
+    launch: Sequence[str] = (), environ: Mapping[str, str] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """The median time of a step, the last epoch's loss and accuracy, the peak memory of a rank.
 
-    `python` is the interpreter that has dtrain.
+    `python` is the interpreter that has dtrain. launch: more arguments of mpirun. environ: more variables.
+    step_seconds: from cutting the batch to the updated weights; whole_step_seconds: from one step to the next.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -59,9 +64,10 @@ def run(python: str, net: nets.Net, ranks: int, shards: int | str) -> dict[str, 
         (folder / "config.toml").write_text(config(net, folder / "data.npz", shards))
         rank = [str(HERE / "dtrain_rank.py"), str(folder)]
         train = ["train", str(folder / "config.toml"), "--out", str(folder / "run")]
-        together([([*mpirun(python, ranks), *rank, *train], environment(1))])
+        command = [*mpirun(python, ranks, launch), *rank, *train]
+        together([(command, environment(1, **(environ or {})))])
         summary = json.loads((folder / "run" / "summary.json").read_text())
-        peaks = [float(file.read_text()) for file in sorted(folder.glob("peak-*"))]
+        noted = [json.loads(file.read_text()) for file in sorted(folder.glob("rank-*.json"))]
     if summary["ranks"] != ranks:
         raise RuntimeError(f"dtrain must have run on {ranks} ranks, got {summary['ranks']}")
     return {
@@ -69,7 +75,8 @@ def run(python: str, net: nets.Net, ranks: int, shards: int | str) -> dict[str, 
         "step_seconds": summary["step_seconds"],
         "shards": summary["shards"],
         **summary["train"],
-        "peak_mib": max(peaks, default=None),
+        "whole_step_seconds": max(rank["whole_step_seconds"] for rank in noted),
+        "peak_mib": max(rank["peak_mib"] for rank in noted),
     }
 
 

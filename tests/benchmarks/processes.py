@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -27,15 +28,18 @@ def environment(threads: int, **more: object) -> dict[str, str]:
     return env | {name: str(value) for name, value in more.items()}
 
 
-def mpirun(python: str, ranks: int) -> list[str]:
-    """The start of a command line that runs `python` on `ranks` ranks: nothing but `python` for one."""
+def mpirun(python: str, ranks: int, more: Sequence[str] = ()) -> list[str]:
+    """The start of a command line that runs `python` on `ranks` ranks: nothing but `python` for one.
+
+    more: further arguments of mpirun.
+    """
     if ranks == 1:
         return [python]
     beside = Path(python).with_name("mpirun")  # as a virtual environment has it, before any other on the path
     found = str(beside) if beside.exists() else shutil.which("mpirun")
     if found is None:
         raise FileNotFoundError(f"mpirun must be beside {python} or on the PATH, found in neither")
-    return [found, "--bind-to", "none", "--map-by", ":OVERSUBSCRIBE", "-n", str(ranks), python]
+    return [found, "--bind-to", "none", "--map-by", ":OVERSUBSCRIBE", "-n", str(ranks), *more, python]
 
 
 def imports(python: str, *modules: str) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 from dtrain import Array, Backward, Context, Layer, Maker, Shape
 
 from ..ranges import above_zero, positive
+from .broad import repeated, rows_as_one
 from .population import population
 from .running import Cumulative, Exponential, Running, Windowed
 
@@ -133,21 +134,29 @@ class BatchNorm(Layer):
         offset = np.multiply(rest, scale)
         np.subtract(self.beta.value if self.has_offset else 0, offset, offset)
         factor = scale
+        many, block = 1, shape
         if of is not None:
             centre, factor, offset = (_to_rows(c, of, shape, context) for c in (centre, scale, offset))
-        xc = np.subtract(x, centre, context.empty(shape, dtype))
-        y = np.multiply(xc, factor, context.empty(shape, dtype))
+        elif (many := rows_as_one(x)) > 1:
+            block = (x.size // (many * shape[-1]), many * shape[-1])
+            centre, factor, offset = (repeated(c, many, context) for c in (centre, scale, offset))
+            x = x.reshape(block)
+        xc = np.subtract(x, centre, context.empty(block, dtype))
+        y = np.multiply(xc, factor, context.empty(block, dtype))
         np.add(y, offset, y)
 
         def backward(dy: Array) -> Array:
-            dx: Array = np.multiply(dy, factor, context.empty(shape, dtype))
+            if many > 1:
+                dy = dy.reshape(block)
+            dx: Array = np.multiply(dy, factor, context.empty(block, dtype))
             if not training:  # μ and σ² are constants
-                return dx
-            product = np.multiply(dy, xc, context.empty(shape, dtype))
+                return dx.reshape(shape)
+            product = np.multiply(dy, xc, context.empty(block, dtype))
+            sums_of = dy.reshape(shape), product.reshape(shape)
             if of is None:
-                sum_dy, sum_dy_xc = context.sum(dy, product, axes=self.axes)
+                sum_dy, sum_dy_xc = context.sum(*sums_of, axes=self.axes)
             else:
-                sum_dy, sum_dy_xc = context.sum(dy, product, axes=self.axes, group=self.group)
+                sum_dy, sum_dy_xc = context.sum(*sums_of, axes=self.axes, group=self.group)
             sum_dy_x_hat = np.multiply(rest, sum_dy)  # x̂ = (xc − rest)·inverse
             np.subtract(sum_dy_xc, sum_dy_x_hat, sum_dy_x_hat)
             np.multiply(sum_dy_x_hat, inverse, sum_dy_x_hat)
@@ -163,11 +172,13 @@ class BatchNorm(Layer):
             np.subtract(constant, np.multiply(slope, rest), constant)
             if of is not None:
                 slope, constant = (_to_rows(c, of, shape, context) for c in (slope, constant))
+            elif many > 1:
+                slope, constant = (repeated(c, many, context) for c in (slope, constant))
             np.add(dx, np.multiply(xc, slope, product), dx)
             np.add(dx, constant, dx)
-            return dx
+            return dx.reshape(shape)
 
-        return y, backward
+        return y.reshape(shape), backward
 
     def _of_groups(self, x: Array, group: int, context: Context) -> tuple[Array, Array, Array]:
         """Returns −1/count, mean and variance of each group, and takes them in."""
