@@ -81,9 +81,7 @@ def read(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path}: expected format {FORMAT}, got {shown(cursor.get('format'))}")
     step = cursor.get("step")
     if type(step) is not int or path.name not in (BEST, name_of(step)):
-        raise CheckpointError(
-            f"{path}: expected the checkpoint of that step, got that of step {shown(step)}"
-        )
+        raise CheckpointError(f"{path}: expected the checkpoint of that step, got that of step {shown(step)}")
     return Checkpoint(arrays, cursor)
 
 

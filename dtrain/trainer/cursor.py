@@ -87,7 +87,9 @@ def check_cursor(cursor: Mapping[str, Any], path: Path) -> None:
 
 
 def _foreign(path: Path, what: str) -> CheckpointError:
-    return CheckpointError(f"{path}: expected a checkpoint that dtrain wrote, got a cursor of another kind ({what})")
+    return CheckpointError(
+        f"{path}: expected a checkpoint that dtrain wrote, got a cursor of another kind ({what})"
+    )
 
 
 def load_state(part: Any, recorded: Mapping[str, Any], where: str) -> None:

@@ -32,7 +32,9 @@ def test_it_notices_other_weights_and_a_checkpoint_that_is_lost(tmp_path):
     last = kill_all._newest(watch)
     assert last == wanted["steps"] == watch.newest
     (run / "checkpoints" / checkpoint.name_of(last)).unlink()
-    with pytest.raises(kill_all.Wrong, match=f"the checkpoint of step {last} was there, now the newest is of step"):
+    with pytest.raises(
+        kill_all.Wrong, match=f"the checkpoint of step {last} was there, now the newest is of step"
+    ):
         kill_all._newest(watch)
 
 
