@@ -128,7 +128,8 @@ def newest(
 ) -> tuple[Path, list[str]]:  # fmt: skip
     """Returns the newest good checkpoint of a folder, and a message for each newer one that is damaged.
 
-    read: raises CheckpointError for one that is not good. Raises CheckpointError when there is none: what was wanted, and what to do.
+    read: raises CheckpointError for one that is not good.
+    Raises CheckpointError when there is none: what was wanted, and what to do.
     """
     messages: list[str] = []
     for path in sorted(folder.glob(f"step-*{SUFFIX}"), reverse=True):

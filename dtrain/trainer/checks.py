@@ -74,7 +74,7 @@ def _memory() -> int:
 
 
 def _check_accumulate(job: Job) -> None:
-    """Raises ConfigError for more micro-batches than the samples of a batch: a million without a row take their time."""
+    """Raises ConfigError for more micro-batches than samples in a batch: a million without a row take their time."""
     config = job.config.train
     most = min(config.batch_size, len(job.train))
     if config.accumulate > max(most, 1):

@@ -14,7 +14,7 @@ __all__ = ["acme", "config", "dtrain", "elsewhere", "on_ranks", "sha", "write"]
 
 
 @pytest.fixture(autouse=True)
-def data(elsewhere: Path) -> None:  # noqa: F811
+def data(elsewhere: Path) -> None:
     """The files that the configs name."""
     write_data(elsewhere)
     write_images(elsewhere / "images.npz")

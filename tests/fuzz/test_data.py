@@ -88,21 +88,55 @@ ARRAYS: dict[str, Any] = {
 CLAIMS = [
     claiming(*claim)
     for claim in [
-        ("(10**12, 4)",), ("(1000000000000, 4)",), ("(9223372036854775807,)",), ("(99999999999999999999999, 4)",),
-        ("(-24, -4)",), ("(24, 4",), ("(24, 4)", "O"), ("(24, 4)", "|V8"), ("(24, 4)", "<f99"), ("()",), ("(24.0, 4)",),
-        ("(True, 4)",), ("__import__('os').system('touch canary')",), ("(0, 9999999999999)",), ("((24,), 4)",),
-        ("(" + "1," * 400 + ")",), ("[" * 3000,),
+        ("(10**12, 4)",),
+        ("(1000000000000, 4)",),
+        ("(9223372036854775807,)",),
+        ("(99999999999999999999999, 4)",),
+        ("(-24, -4)",),
+        ("(24, 4",),
+        ("(24, 4)", "O"),
+        ("(24, 4)", "|V8"),
+        ("(24, 4)", "<f99"),
+        ("()",),
+        ("(24.0, 4)",),
+        ("(True, 4)",),
+        ("__import__('os').system('touch canary')",),
+        ("(0, 9999999999999)",),
+        ("((24,), 4)",),
+        ("(" + "1," * 400 + ")",),
+        ("[" * 3000,),
     ]
-]  # fmt: skip
+]
 CSV = "a,b,c,d,y\n" + "".join(
     ",".join(map(str, [*row, k])) + "\n" for row, k in zip(X.tolist(), Y, strict=True)
 )
 TEXTS = [
-    CSV, CSV.replace("\n", "\r\n"), CSV.replace(",", ";"), CSV.replace(".", ","), CSV[:-5], CSV + ",,,,\n", CSV + "1,2\n",
-    CSV.replace("0.", "nan", 1), CSV.replace("0.", "1e999", 1), CSV.replace("0.", "0x", 1), "a,b,y\n", "\n\n\n", "", "\0" * 99,
-    "a,a,a\n1,2,3\n", '"' * 99, '"a\n' + CSV, "=cmd|' /C calc'!A0,1\n" * 4, "é,ü,y\n1,2,0\n", "1" * 300_000, "1," * 300_000,
-    CSV.replace("a,b", "a,\ufeffb"), "\ufeff" + CSV, CSV.replace("\n", ",,,,,\n"), "1,2,3,4,99999999999999999999\n" * 3,
-]  # fmt: skip
+    CSV,
+    CSV.replace("\n", "\r\n"),
+    CSV.replace(",", ";"),
+    CSV.replace(".", ","),
+    CSV[:-5],
+    CSV + ",,,,\n",
+    CSV + "1,2\n",
+    CSV.replace("0.", "nan", 1),
+    CSV.replace("0.", "1e999", 1),
+    CSV.replace("0.", "0x", 1),
+    "a,b,y\n",
+    "\n\n\n",
+    "",
+    "\0" * 99,
+    "a,a,a\n1,2,3\n",
+    '"' * 99,
+    '"a\n' + CSV,
+    "=cmd|' /C calc'!A0,1\n" * 4,
+    "é,ü,y\n1,2,0\n",
+    "1" * 300_000,
+    "1," * 300_000,
+    CSV.replace("a,b", "a,\ufeffb"),
+    "\ufeff" + CSV,
+    CSV.replace("\n", ",,,,,\n"),
+    "1,2,3,4,99999999999999999999\n" * 3,
+]
 
 PREPARED: dict[str, tuple[dict[str, Any], Callable[[], dict[str, bytes]]]] = {
     "npz": ({"name": "npz", "path": "f"}, lambda: {"f": npz(x=X, y=Y)}),
@@ -167,9 +201,19 @@ def test_foreign_arrays(dtrain):
         "bools",
     }
     assert {name for (name, _), how in seen.items() if how == "refused"} >= {
-        "NaN", "infinite", "objects", "complex", "text", "dates", "fields", "no axis", "one axis", "no row", "no column",
+        "NaN",
+        "infinite",
+        "objects",
+        "complex",
+        "text",
+        "dates",
+        "fields",
+        "no axis",
+        "one axis",
+        "no row",
+        "no column",
         "a row too few",
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("content", some(CLAIMS), ids=range(len(some(CLAIMS))))

@@ -82,8 +82,8 @@ def test_pieces_cut_out_put_in_and_moved(saved, data):
     path.write_bytes(changed)
     try:
         found = read(path.replace(path.with_name(checkpoint.BEST)))
-    except CheckpointError as error:
-        assert "\n" not in str(error)
+    except CheckpointError:
+        refused(path.with_name(checkpoint.BEST))
         return
     assert found.cursor == {"format": 1, **CURSOR}
     assert {name: array.tolist() for name, array in found.arrays.items()} == {
