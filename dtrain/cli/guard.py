@@ -73,6 +73,10 @@ def guarded(command: Callable[[Scope], int]) -> int:
         if _is_alone(scope) or error.everywhere or scope.communicator is None:
             return _leave_together(scope, code, error)
         return _end_job(scope, code, _told(error, f"{_who(scope)}: {error}{_notes(error)}"))
+    except MemoryError as error:
+        what = f"not enough memory: {' '.join(str(error).split()) or 'Python asked for more'}{_notes(error)}"
+        told = f"{_who(scope)}: {what}; take a smaller batch or network, or more ranks"
+        return _end_job(scope, FAILED, _told(error, told))
     except KeyboardInterrupt:
         return _end_job(scope, INTERRUPTED, f"dtrain: interrupted; {scope.lost}")
     except SystemExit as error:

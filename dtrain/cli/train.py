@@ -55,6 +55,11 @@ def _recorded(out: str | None) -> str:
     if not out:
         raise ConfigError("--resume: expected --out with the folder of the run to go on with")
     path = Path(out) / "config.toml"
+    if not path.is_file() and (path.parent / "checkpoints").is_dir():
+        raise ConfigError(
+            f"--resume: expected {path}, got none: the run was killed before it had written it; name its "
+            f"config: dtrain train CONFIG --resume --out {out}"
+        )
     if not path.is_file():
         raise ConfigError(f"--resume: expected a run in {path.parent}, got none; start it without --resume")
     return str(path)

@@ -14,12 +14,20 @@ if TYPE_CHECKING:
     from dtrain.types import Array
 
 
+MOST = 1 << 14
+"""Shards of a run: a batch is cut into them, with or without rows, and each has sums of its own."""
+
+
 def resolve_shards(shards: int | Literal["auto", "ranks"], ranks: int) -> int:
     """Returns the number of shards; "auto" is the smallest of 8, 16, 32, … that is at least `ranks`."""
     if shards == "ranks":
         return ranks
     if shards == "auto":
         return max(8, 1 << (ranks - 1).bit_length())
+    if shards > MOST:
+        raise ConfigError(
+            f"[train] shards: expected at most {MOST}, got {shards}; one for each rank is enough"
+        )
     if shards < ranks:
         raise ConfigError(
             f"[train] shards: expected at least one shard a rank, got {shards} shards for {ranks} ranks; "

@@ -14,7 +14,8 @@ from dtrain.engine import Replica, resolve_shards
 from dtrain.errors import CheckpointError, ConfigError, listed
 from dtrain.registry import Registry, blaming
 from dtrain.trainer import agree
-from dtrain.trainer.checkpoint import BEST, SUFFIX, Checkpoint, name_of, newest, read
+from dtrain.trainer.checkpoint import BEST, SUFFIX, Checkpoint, name_of, newest
+from dtrain.trainer.cursor import read_run
 from dtrain.trainer.job import build_network, find_parts
 from dtrain.trainer.logical import snapshot_of
 
@@ -80,7 +81,7 @@ def load_trained(
     """
     config = agree(communicator, lambda: load(config_in(folder), overrides))
     path, warnings = _agreed(communicator, folder / "checkpoints", wanted)
-    checkpoint = agree(communicator, lambda: read(path))
+    checkpoint = agree(communicator, lambda: read_run(path))
     registry = find_parts(config, communicator, checkpoint.cursor["plugins"])
 
     def build() -> tuple[int, Network, Loss]:
@@ -122,7 +123,7 @@ def choose(folder: Path, wanted: str) -> tuple[Path, list[str]]:
     """Returns a checkpoint of the folder, and warnings. Raises CheckpointError where it is not there."""
     if wanted == LAST:
         advice = "train on with `dtrain train --resume`, or take another run"
-        return newest(folder, "a checkpoint", advice)
+        return newest(folder, "a checkpoint", advice, read_run)
     name = name_of(int(wanted)) if wanted.isdecimal() else BEST if wanted == "best" else Path(wanted).name
     path = folder / (name if name.endswith(SUFFIX) else name + SUFFIX)
     if not path.is_file():

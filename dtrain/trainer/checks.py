@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,9 +27,11 @@ ROLES = {"weights": "weight", "biases": "bias"}
 AT_ONCE = 65536  # rows
 
 
-def check_job(job: Job) -> None:
+def check_job(job: Job, ranks: int = 1) -> None:
     """Raises ConfigError or DataError for the first thing that does not fit."""
     _check_size(job.network)
+    _check_outputs(job, ranks)
+    _check_accumulate(job)
     _check_schedules(job)
     if isinstance(job.optimizer, Solver):
         check_solver(job, job.optimizer)
@@ -43,13 +46,41 @@ def check_job(job: Job) -> None:
 
 def _check_size(network: Network) -> None:
     """Before anything of that size is asked for: not every system says no."""
-    needed = sum(p.size for p in network.parameters) * network.dtype.itemsize
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    needed, there = sum(p.size for p in network.parameters) * network.dtype.itemsize, _memory()
     if needed > there:
         largest = max(network.parameters, key=lambda p: p.size)
         raise ConfigError(
             f"[[network]]: expected parameters that fit into memory, {there / 1e9:.3g} GB, got {needed / 1e9:.3g} GB; "
             f"the largest is {largest.name!r} of shape {largest.shape}"
+        )
+
+
+def _check_outputs(job: Job, ranks: int) -> None:
+    """Raises ConfigError for a layer whose output, for the rows of one rank, is larger than all memory."""
+    config, there = job.config.train, _memory()
+    rows = -(-min(config.batch_size, len(job.train)) // config.accumulate)
+    own = -(-rows * -(-job.shards // ranks) // job.shards)
+    for node in job.network.nodes:
+        needed = own * prod(node.shape) * job.network.dtype.itemsize
+        if needed > there:
+            raise ConfigError(
+                f"[[network]]: expected outputs that fit into memory, {there / 1e9:.3g} GB, got {needed / 1e9:.3g} GB "
+                f"of layer {node.name!r}: {own} rows of shape {node.shape}"
+            )
+
+
+def _memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _check_accumulate(job: Job) -> None:
+    """Raises ConfigError for more micro-batches than samples in a batch: a million without a row take their time."""
+    config = job.config.train
+    most = min(config.batch_size, len(job.train))
+    if config.accumulate > max(most, 1):
+        raise ConfigError(
+            f"[train] accumulate: expected at most as many micro-batches as a batch has samples, {most}, "
+            f"got {config.accumulate}"
         )
 
 

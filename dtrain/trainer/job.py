@@ -108,7 +108,7 @@ def _build(config: Config, registry: Registry, ranks: int) -> Job:
         resolved, registry, shards, train, validation, transforms, network, loss, metrics, optimizer,
         schedules, regularizers, callbacks, procedure, scaled,
     )  # fmt: skip
-    check_job(job)
+    check_job(job, ranks)
     return job
 
 

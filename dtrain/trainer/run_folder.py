@@ -207,6 +207,10 @@ class RunFolder:
         except (OSError, ValueError, TypeError, KeyError):  # it only makes messages better
             return []
 
+    def has_ended(self) -> bool:
+        """Tells whether the run in it has come to its end."""
+        return (self.path / "summary.json").exists()
+
     def _unfinish(self) -> None:
         """Removes the mark that a run has ended, when it goes on."""
         path = self.path / "summary.json"

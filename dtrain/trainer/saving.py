@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from dtrain import __version__
 from dtrain.errors import CheckpointError, PluginError
+from dtrain.wording import shown
 
 from . import checkpoint as files
 from .agreement import agree
+from .cursor import load_state, read_run
 from .logical import (
     Snapshot,
     load_slots,
@@ -160,23 +162,36 @@ class Saving:
 
     # ------------------------------------------------------------------ in
 
-    def load(self) -> None:
-        """Brings back the newest good checkpoint of the run's folder, the one that rank 0 names. A collective."""
+    def load(self) -> bool:
+        """Brings back the newest good checkpoint of the run's folder, the one that rank 0 names. A collective.
+
+        Returns False when there is nothing to bring back: the run was killed before its first checkpoint.
+        """
         trainer = self._trainer
         folder = trainer.folder.checkpoints
-        found = agree(trainer.communicator, lambda: files.newest(folder) if trainer.folder.writes else None)
-        name, messages = trainer.communicator.share(None if found is None else [found[0].name, found[1]])[0]
-        for message in messages:
+        found = agree(trainer.communicator, self._newest)
+        named = trainer.communicator.share(None if found is None else [found[0].name, found[1]])[0]
+        if named is None:
+            return False
+        for message in named[1]:
             trainer.progress.line(f"dtrain: warning: {message}")
-        path = folder / name
-        checkpoint = agree(trainer.communicator, lambda: files.read(path))
+        path = folder / named[0]
+        checkpoint = agree(trainer.communicator, lambda: read_run(path))
         snapshot = agree(trainer.communicator, lambda: self._take_in(path, checkpoint))
         trainer.replica.restore((snapshot.values, snapshot.states))
         trainer.progress.line(f"resumed after step {trainer.step} from {path}")
+        return True
+
+    def _newest(self) -> tuple[Path, list[str]] | None:
+        """On the rank that writes: the newest good checkpoint, or None for a run that never saved one."""
+        folder = self._trainer.folder
+        if not folder.writes or not (folder.has_ended() or files.are_in(folder.checkpoints)):
+            return None
+        return files.newest(folder.checkpoints, read=read_run)
 
     def _take_in(self, path: Path, checkpoint: files.Checkpoint) -> Snapshot:
         trainer, arrays, cursor = self._trainer, checkpoint.arrays, checkpoint.cursor
-        _check_kept(cursor["kept"], self._kept(), path)
+        _check_kept(cursor, self._kept(), path)
         snapshot = snapshot_of(trainer.replica, unfitted(arrays), path)
         load_slots(trainer.replica, trainer.update, arrays, path)
         trainer.position, trainer.step, trainer.skipped = (cursor[k] for k in ("position", "step", "skipped"))
@@ -184,28 +199,41 @@ class Saving:
         trainer.train, trainer.validation = cursor["train"], cursor["validation"]
         self._best, self._saved_step = cursor["best"], trainer.step
         trainer.stop_reason = cursor["ended"]
-        trainer.driver.load_state(cursor["schedules"])
+        for i, schedule in enumerate(trainer.job.schedules):
+            load_state(schedule, cursor["schedules"][i], f"{path}: schedules[{i}]")
         if cursor["optimizer"]["name"] == trainer.job.config.optimizer.name:  # another one starts afresh
-            trainer.job.optimizer.load_state(cursor["optimizer"]["state"])
-        for i, (callback, state) in enumerate(zip(trainer.job.callbacks, cursor["callbacks"], strict=True)):
-            callback.load_state(self._callback_state(i, state, arrays, path))
+            load_state(trainer.job.optimizer, cursor["optimizer"]["state"], f"{path}: optimizer.state")
+        for i, callback in enumerate(trainer.job.callbacks):
+            state = self._callback_state(i, cursor["callbacks"][i], arrays, path)
+            load_state(callback, state, f"{path}: callbacks[{i}]")
         return snapshot
 
     def _callback_state(
         self, i: int, state: Mapping[str, Any], arrays: Mapping[str, Array], path: Path
     ) -> dict[str, Any]:
-        return {
-            key: snapshot_of(self._trainer.replica, arrays, path, f"callback/{i}/{key}/")
-            if value == {"snapshot": True}
-            else value
-            for key, value in state.items()
-        }
+        found: dict[str, Any] = {}
+        for key, value in state.items():
+            prefix, stands_for_one = f"callback/{i}/{key}/", value == {"snapshot": True}
+            if stands_for_one != any(name.startswith(prefix) for name in arrays):
+                raise CheckpointError(
+                    f"{path}: callbacks[{i}].{key}: expected the mark of a snapshot where its arrays are, and there "
+                    f"alone, got {shown(value)}"
+                )
+            found[key] = snapshot_of(self._trainer.replica, arrays, path, prefix) if stands_for_one else value
+        return found
 
 
-def _check_kept(recorded: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:
+def _check_kept(cursor: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:
+    recorded = cursor["kept"]
     for key, value in now.items():
-        if recorded[key] != value:
+        if recorded.get(key) != value:
             raise CheckpointError(
-                f"{path}: {key}: expected {recorded[key]}, as when the run was saved, got {value}; "
+                f"{path}: {key}: expected {recorded.get(key)}, as when the run was saved, got {value}; "
                 "start a new run for other ones"
+            )
+    for key, kept in (("schedules", "[[schedule]]"), ("callbacks", "[[callback]]")):
+        if len(cursor[key]) != len(now[kept]):
+            raise CheckpointError(
+                f"{path}: {key}: expected as many states as there are of {kept}, {len(now[kept])}, "
+                f"got {len(cursor[key])}"
             )

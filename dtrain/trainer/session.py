@@ -13,6 +13,7 @@ from dtrain.errors import ConfigError, RankLost, on_all_ranks
 from dtrain.registry import blaming
 
 from .agreement import agree
+from .checkpoint import are_in
 from .job import build_job
 from .lead import check_resume
 from .progress import Progress
@@ -93,8 +94,19 @@ def _folder(
     return RunFolder(path, writes, overwrite=overwrite, free=free)
 
 
+def _never_recorded(config: Config, path: Path) -> Config:
+    """Returns the config for a run that was killed before it had written its own; nothing was saved by then."""
+    if are_in(path / "checkpoints"):
+        raise ConfigError(
+            f"--resume: expected the config.toml of the run in {path}, got none; start again with --overwrite"
+        )
+    return config
+
+
 def _as_recorded(config: Config, path: Path) -> Config:
     """Returns the config with the run's number of shards. Raises ConfigError where it would be another run."""
+    if not (path / "config.toml").is_file():
+        return _never_recorded(config, path)
     recorded = load_config(path / "config.toml")
     was, now = recorded.train, config.train
     kept: list[tuple[str, object, object]] = [

@@ -213,9 +213,10 @@ class Trainer:
                 self.progress.close()
 
     def _begin(self, lead: Lead) -> None:
-        if self.resume:
-            self.saving.load()
-        else:
+        if self.resume and not self.saving.load():
+            self.resume = False
+            self.progress.line(f"{self.folder.path} holds no checkpoint yet: starting from the beginning")
+        if not self.resume:
             self.replica.initialize()
             learn(self.replica, self.batches, "start")
         self.moments.start(self.communicator)

@@ -104,6 +104,18 @@ def test_a_bug_shows_its_traceback_and_ends_the_job(size, as_rank, capfd):
     assert job.left == (["aborted with 1"] if size == 2 else [])
 
 
+def test_memory_that_is_not_there_is_told_in_one_line(capfd):
+    job = Job(2)
+    error = MemoryError("Unable to allocate 7 TiB")
+    error.add_note("in the forward of layer 'dense_1'")
+    assert guard.guarded(raising(error, job)) == 1
+    assert capfd.readouterr().err == (
+        f"dtrain: rank 0 of 1 on {HOST} (before the first step): not enough memory: Unable to allocate 7 TiB (in the "
+        "forward of layer 'dense_1'); take a smaller batch or network, or more ranks\n"
+    )
+    assert job.left == ["aborted with 1"]
+
+
 def test_ctrl_c_before_the_first_step(capfd):
     assert guard.guarded(raising(KeyboardInterrupt())) == 130
     assert capfd.readouterr().err == "dtrain: interrupted; nothing saved since the last checkpoint\n"

@@ -242,6 +242,39 @@ def test_a_network_beyond_all_memory_is_refused_before_it_is_asked_for(write, dt
     )
 
 
+WIDE = {"name": "conv2d_transpose", "filters": 1, "kernel": 2, "stride": 2000}
+TOO_MUCH = {
+    "micro-batches": (
+        {"train.accumulate": 17},
+        "[train] accumulate: expected at most as many micro-batches as a batch has samples, 16, got 17",
+    ),
+    "shards": (
+        {"train.shards": 16385},
+        "[train] shards: expected at most 16384, got 16385; one for each rank is enough",
+    ),
+    "outputs": (
+        {
+            "network": [
+                {"name": "reshape", "shape": [2, 2, 1]},
+                WIDE,
+                "flatten",
+                {"name": "dense", "units": 3},
+            ]
+        },
+        "[[network]]: expected outputs that fit into memory, 0.0819 GB, got 0.257 GB of layer 'conv2d_transpose_1': "
+        "16 rows of shape (2002, 2002, 1)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "message"), TOO_MUCH.values(), ids=TOO_MUCH)
+def test_too_much_is_refused_before_it_is_asked_for(changes, message, write, dtrain, monkeypatch):
+    monkeypatch.setattr("os.sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 20_000}.__getitem__)
+    ended = dtrain("train", write(changes), "--out", "out")
+    assert (ended.code, ended.err) == (2, f"dtrain: {message}\n")
+    assert not Path("out").exists()
+
+
 FOLDERS = {
     "a file": (["--out", "file"], "--out «at»/file: expected a folder, got a file"),
     "below a file": (
@@ -271,11 +304,6 @@ FOLDERS = {
     "resume of an empty folder": (
         ["--resume", "--out", "empty"],
         "--resume: expected a run in «at»/empty, got none; start it without --resume",
-    ),
-    "resume without a checkpoint": (
-        ["--resume", "--out", "run"],
-        "«at»/run/checkpoints: expected a checkpoint to resume from, got none that is whole; "
-        "start again with --overwrite",
     ),
     "both": (
         ["--resume", "--overwrite", "--out", "run"],

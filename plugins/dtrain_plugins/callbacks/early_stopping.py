@@ -74,5 +74,5 @@ class EarlyStopping(Callback):
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        self.best = inf if state["best"] is None else state["best"]
-        self.waited, self.snapshot = state["waited"], state["best_run"]
+        self.best = inf if state["best"] is None else float(state["best"])
+        self.waited, self.snapshot = int(state["waited"]), state["best_run"]

@@ -89,4 +89,4 @@ class Lbfgs(Solver):
         return {"pairs": self._pairs}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        self._pairs = state["pairs"]
+        self._pairs = int(state["pairs"])

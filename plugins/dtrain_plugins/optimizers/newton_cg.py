@@ -80,4 +80,4 @@ class NewtonCg(Solver):
         return {"damping": self.damping}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        self.damping = state["damping"]
+        self.damping = float(state["damping"])

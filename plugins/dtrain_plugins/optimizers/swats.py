@@ -102,5 +102,5 @@ class Swats(Optimizer):
         return {"rate": self.rate, "average": self._average, "last": self._last, "lr": self._lr}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        self.rate, self._average = state["rate"], state["average"]
-        self._last, self._lr = state["last"], state["lr"]
+        self.rate = None if state["rate"] is None else float(state["rate"])
+        self._average, self._last, self._lr = float(state["average"]), int(state["last"]), float(state["lr"])

@@ -60,5 +60,5 @@ class Plateau(Schedule):
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        self.best = inf if state["best"] is None else state["best"]
-        self.now, self.waited, self.cooling = state["now"], state["waited"], state["cooling"]
+        self.best = inf if state["best"] is None else float(state["best"])
+        self.now, self.waited, self.cooling = float(state["now"]), int(state["waited"]), int(state["cooling"])
