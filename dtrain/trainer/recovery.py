@@ -42,6 +42,8 @@ def recover(communicator: Communicator, trainer: Trainer | None) -> Way:
     A collective of these; further losses meanwhile are left behind as well.
     """
     began = perf_counter()
+    if trainer is not None:
+        trainer.saving.close()
     while True:
         communicator.shrink()
         try:
@@ -92,6 +94,7 @@ def _change_seats(trainer: Trainer, source: Seat, point: Point) -> None:
     trainer.pending = None
     go_back(trainer, point)
     trainer.remember(point)
+    trainer.saving.take_over()
 
 
 def _share_point(trainer: Trainer, communicator: Communicator, leader: int) -> Point:
