@@ -26,6 +26,8 @@ FORMAT = 1
 SUFFIX = ".safetensors"
 BEST = f"best{SUFFIX}"
 
+DTYPES = ("BOOL", "I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64", "F16", "F32", "F64", "C64")
+
 PIECE = 1 << 20
 """Bytes hashed and written at once; other threads run meanwhile."""
 
@@ -97,13 +99,22 @@ def _header(arrays: Mapping[str, Array], places: Mapping[str, int], cursor: str,
     for name, place in places.items():
         array = arrays[name]
         described[name] = {
-            "dtype": "BOOL" if array.dtype == bool else f"{array.dtype.kind.upper()}{8 * array.itemsize}",
+            "dtype": _dtype(name, array),
             "shape": array.shape,
             "data_offsets": [place, place + array.nbytes],
         }
     text = json.dumps(described).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text
+
+
+def _dtype(name: str, array: Array) -> str:
+    found = "BOOL" if array.dtype == bool else f"{array.dtype.kind.upper()}{8 * array.itemsize}"
+    if found not in DTYPES:
+        raise CheckpointError(
+            f"{name}: expected a dtype of safetensors ({', '.join(DTYPES)}), got {array.dtype}"
+        )
+    return found
 
 
 def _little_endian(array: Array) -> Array:
