@@ -9,7 +9,7 @@ from dtrain.errors import ConfigError
 
 UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 
-_NUMBER = r"(\d+(?:\.\d+)?)"
+_NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
 _WRITTEN = re.compile("".join(rf"(?:{_NUMBER}{unit})?" for unit in UNITS))
 
 

@@ -4,9 +4,9 @@
     mpirun -n 2 python -m mpi4py tests/benchmarks/checkpoint_stall.py --rank
     DTRAIN_SHARED_MEMORY=0 python tests/benchmarks/checkpoint_stall.py      ranks as on different hosts
 
-A run as `dtrain train` has it. "stall": how long the step loop stands still between two steps, from before the checkpoint until
-the next step may begin; "copy": one np.copyto of as many bytes, warm, in one thread, right before it; "writing": how long the
-thread is at it meanwhile. Medians; the first checkpoint is told apart.
+A run as `dtrain train` has it. "stall": how long the step loop stands still between two steps, from before the checkpoint
+until the next step may begin; "copy": one np.copyto of as many bytes, warm, in one thread, right before it; "writing":
+how long the thread is at it meanwhile. Medians; the first checkpoint is told apart.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(variable, "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 
@@ -128,8 +128,8 @@ def rank() -> None:
         stall, copy = median(clock.stalls[1:]), median(clock.copies)
         memory = "shared memory" if communicator.shares_memory else "messages"
         print(
-            f"{communicator.size} ranks, {memory}: stall {1e3 * stall:.0f} ms (first {1e3 * clock.stalls[0]:.0f}), copy "
-            f"{1e3 * copy:.0f} ms, stall / copy {stall / copy:.2f}; writing {median(clock.writes):.2f} s; "
+            f"{communicator.size} ranks, {memory}: stall {1e3 * stall:.0f} ms (first {1e3 * clock.stalls[0]:.0f}), "
+            f"copy {1e3 * copy:.0f} ms, stall / copy {stall / copy:.2f}; writing {median(clock.writes):.2f} s; "
             f"a step {1e3 * median(clock.steps):.0f} ms, {1e3 * median(clock.writing):.0f} ms while writing",
             flush=True,
         )
