@@ -4,9 +4,10 @@
     mpirun -n 2 python -m mpi4py tests/benchmarks/checkpoint_stall.py --rank
     DTRAIN_SHARED_MEMORY=0 python tests/benchmarks/checkpoint_stall.py      ranks as on different hosts
 
-A run as `dtrain train` has it. "stall": how long the step loop stands still between two steps, from before the checkpoint
-until the next step may begin; "copy": one np.copyto of as many bytes, warm, in one thread, right before it; "writing":
-how long the thread is at it meanwhile. Medians; the first checkpoint is told apart.
+A run as `dtrain train` has it. "stall": how long the step loop stands still between two steps, from before the
+checkpoint until the next step may begin; "copy": one np.copyto of as many bytes, warm, in one thread, right before
+it; "computed": the ratio of what rank 0's thread computed in both, which other work on the same cores does not change;
+"writing": how long the thread is at it meanwhile. Medians; the first checkpoint is told apart.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import sys
 import tempfile
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, thread_time
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -42,13 +43,18 @@ CONFIG = {
 }
 
 
+def now() -> np.ndarray:
+    """The time, and what this thread has computed, in seconds."""
+    return np.array([perf_counter(), thread_time()])
+
+
 class Clock:
     """Watches one rank's steps, and the checkpoints between them."""
 
     def __init__(self, communicator, trainer) -> None:
         self.barrier, self.steps, self.writing = communicator.barrier, [], []
-        self.stalls: list[float] = []
-        self.copies: list[float] = []
+        self.stalls: list[np.ndarray] = []
+        self.copies: list[np.ndarray] = []
         self.a = np.ones(3 * trainer.size, np.float32)
         self.b = np.zeros_like(self.a)
         self.time_steps(trainer)
@@ -80,15 +86,15 @@ class Clock:
             trainer.saving.settle()
             if trainer.communicator.rank == 0:
                 for _ in range(2):
-                    began = perf_counter()
+                    began = now()
                     np.copyto(self.b, self.a)
-                    copied = perf_counter() - began
+                    copied = now() - began
                 self.copies.append(copied)
             self.barrier()
-            began = perf_counter()
+            began = now()
             checkpoint(*arguments, **options)
             if not options:
-                self.stalls.append(perf_counter() - began)
+                self.stalls.append(now() - began)
 
         trainer._checkpoint = save
 
@@ -125,12 +131,12 @@ def rank() -> None:
         )
     clock = clocks[0]
     if communicator.rank == 0:
-        stall, copy = median(clock.stalls[1:]), median(clock.copies)
+        (stall, busy), (copy, copying) = np.median(clock.stalls[1:], axis=0), np.median(clock.copies, axis=0)
         memory = "shared memory" if communicator.shares_memory else "messages"
         print(
-            f"{communicator.size} ranks, {memory}: stall {1e3 * stall:.0f} ms (first {1e3 * clock.stalls[0]:.0f}), "
-            f"copy {1e3 * copy:.0f} ms, stall / copy {stall / copy:.2f}; writing {median(clock.writes):.2f} s; "
-            f"a step {1e3 * median(clock.steps):.0f} ms, {1e3 * median(clock.writing):.0f} ms while writing",
+            f"{communicator.size} ranks, {memory}: stall {1e3 * stall:.0f} ms (first {1e3 * clock.stalls[0][0]:.0f}), "
+            f"copy {1e3 * copy:.0f} ms, stall / copy {stall / copy:.2f}, computed {busy / copying:.2f}; "
+            f"writing {median(clock.writes):.2f} s; a step {1e3 * median(clock.steps):.0f} ms, {1e3 * median(clock.writing):.0f} ms while writing",
             flush=True,
         )
     communicator.close()
