@@ -58,7 +58,7 @@ def run_mpirun(
     arguments: of the Python interpreter, such as ["-m", "dtrain", "train"].
     environ: further environment variables.
     """
-    command = [_mpirun(), "-n", str(ranks), sys.executable, *arguments]
+    command = [mpirun_here(), "-n", str(ranks), sys.executable, *arguments]
     process = subprocess.Popen(
         command,
         env={**os.environ, "PYTHONPATH": python_path(), **OPEN_MPI, **ONE_THREAD, **(environ or {})},
@@ -76,7 +76,7 @@ def run_mpirun(
     return Finished(process.returncode, output)
 
 
-def _mpirun() -> str:
+def mpirun_here() -> str:
     """The mpirun beside this interpreter belongs to its MPI library; any other may not."""
     beside = shutil.which("mpirun", path=Path(sys.executable).parent)
     found = beside or shutil.which("mpirun")

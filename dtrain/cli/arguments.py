@@ -56,6 +56,11 @@ def _train(command: argparse.ArgumentParser) -> None:
     command.description = "Trains a config; under `mpirun -n N` this process is one of N ranks."
     _config(command)
     _out(command)
+    command.add_argument(
+        "--time-limit",
+        metavar="TIME",
+        help="save and end after this long: seconds, or 1h30m; over [train] time_limit",
+    )
     again = command.add_mutually_exclusive_group()
     again.add_argument(
         "--resume", action="store_true", help="go on with the run in --out, on any number of ranks"

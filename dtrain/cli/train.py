@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from dtrain.config import Config, load
+from dtrain.config.duration import seconds
 from dtrain.errors import ConfigError, UserError
 from dtrain.threads import set_threads, threads_for
 
@@ -45,7 +46,9 @@ def _load(options: argparse.Namespace) -> tuple[Config | None, UserError | None]
     try:
         if options.resume and options.config is None:
             source = _recorded(options.out)
-        return load(source, options.set), None
+        limit = options.time_limit
+        more = [] if limit is None else [f"train.time_limit={seconds(limit, '--time-limit')}"]
+        return load(source, [*options.set, *more]), None
     except UserError as error:
         return None, error
 

@@ -89,7 +89,7 @@ class Callback:
         """After each epoch, with its training figures and, if anything is held out, the validation's."""
 
     def after_checkpoint(self, run: Run) -> None:
-        """After a checkpoint was written."""
+        """After a checkpoint is on the disk. For a callback that has this moment, training waits until it is."""
 
     def end(self, run: Run) -> None:
         """After the last step, before the final checkpoint."""

@@ -90,7 +90,8 @@ class Job:
 
     def arrays(self) -> dict[str, Array]:
         """Returns all parameters, states and optimizer slots by logical name, copies. A collective."""
-        arrays = snapshot_arrays(self.replica, take(self.replica)) | slot_arrays(self.replica, self.update)
+        slots = {name: self.replica.gather(own) for name, own in self.update.slots.items()}
+        arrays = snapshot_arrays(self.replica, take(self.replica)) | slot_arrays(self.replica, slots)
         return {name: array.copy() for name, array in arrays.items()}
 
     def save(self, folder: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from dtrain import errors
-from dtrain.errors import UserError, on_all_ranks
+from dtrain.errors import DtrainError, UserError, on_all_ranks
 
 if TYPE_CHECKING:
     from dtrain.communicator.protocol import Communicator
@@ -15,15 +15,15 @@ T = TypeVar("T")
 
 
 def agree(communicator: Communicator, what: Callable[[], T]) -> T:
-    """Returns what() when it went well on every rank; else raises the lowest rank's UserError on all of them.
+    """Returns what() when it went well on every rank; else raises the lowest rank's DtrainError on all of them.
 
     So one rank can speak for all, and none waits for one that has left. A collective; what() is none.
     """
     result: T | None = None
-    error: UserError | None = None
+    error: DtrainError | None = None
     try:
         result = what()
-    except UserError as raised:
+    except DtrainError as raised:
         error = raised
     said = communicator.share(None if error is None else [type(error).__name__, str(error)])
     for rank, words in enumerate(said):
@@ -36,9 +36,9 @@ def agree(communicator: Communicator, what: Callable[[], T]) -> T:
     return result  # type: ignore[return-value]
 
 
-def error_named(name: str, message: str) -> errors.DtrainError:
+def error_named(name: str, message: str) -> DtrainError:
     """Returns the error of this class; a UserError where the class is not one of dtrain's."""
     found = getattr(errors, name, None)
-    if isinstance(found, type) and issubclass(found, errors.DtrainError):
+    if isinstance(found, type) and issubclass(found, DtrainError):
         return found(message)
     return UserError(message)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 FORMAT = 1
 SUFFIX = ".safetensors"
 BEST = f"best{SUFFIX}"
+
+DTYPES = ("BOOL", "I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64", "F16", "F32", "F64", "C64")
+
+PIECE = 1 << 20
+"""Bytes hashed and written at once; other threads run meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -41,21 +47,79 @@ def name_of(step: int) -> str:
 
 
 def write(path: Path, checkpoint: Checkpoint) -> None:
-    """Writes a checkpoint so that it is there whole or not at all."""
-    from safetensors.numpy import save_file
-
-    cursor = json.dumps({"format": FORMAT, **checkpoint.cursor})
-    metadata = {"dtrain": cursor, "sha256": _digest(checkpoint.arrays, cursor)}
-    aside = path.with_name(f".{path.name}.tmp")
-    save_file({name: _contiguous(a) for name, a in checkpoint.arrays.items()}, aside, metadata)
-    with aside.open("rb") as file:
-        os.fsync(file.fileno())
-    aside.replace(path)
+    """Writes a checkpoint so that it is there whole or not at all. Raises OSError, and leaves nothing aside then."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_native_id()}.tmp")
+    try:
+        with aside.open("wb") as file:
+            _stream(file, checkpoint)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _stream(file: BinaryIO, checkpoint: Checkpoint) -> None:
+    """Writes the bytes of a safetensors file, each piece hashed while it is in the cache; the header comes last.
+
+    Without safetensors' own writer, which is given all checksums beforehand and tells no full disk from other errors.
+    """
+    arrays = {name: _little_endian(array) for name, array in checkpoint.arrays.items()}
+    cursor = json.dumps({"format": FORMAT, **checkpoint.cursor})
+    places, sha = _places(arrays), hashlib.sha256(cursor.encode())
+    start = len(_header(arrays, places, cursor, sha.hexdigest()))
+    for name in sorted(arrays):
+        sha.update(_title(name, arrays[name]))
+        file.seek(start + places[name])
+        raw = arrays[name].reshape(-1).view(np.uint8)
+        for at in range(0, len(raw), PIECE):
+            piece = raw[at : at + PIECE].data
+            sha.update(piece)
+            file.write(piece)
+    file.seek(0)
+    file.write(_header(arrays, places, cursor, sha.hexdigest()))
+
+
+def _places(arrays: Mapping[str, Array]) -> dict[str, int]:
+    """Returns where each array starts after the header: those of the widest elements first, so that all are aligned."""
+    places, place = {}, 0
+    for name in sorted(arrays, key=lambda name: (-arrays[name].itemsize, name)):
+        places[name] = place
+        place += arrays[name].nbytes
+    return places
+
+
+def _header(arrays: Mapping[str, Array], places: Mapping[str, int], cursor: str, sha256: str) -> bytes:
+    described: dict[str, Any] = {"__metadata__": {"dtrain": cursor, "sha256": sha256}}
+    for name, place in places.items():
+        array = arrays[name]
+        described[name] = {
+            "dtype": _dtype(name, array),
+            "shape": array.shape,
+            "data_offsets": [place, place + array.nbytes],
+        }
+    text = json.dumps(described).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
+
+
+def _dtype(name: str, array: Array) -> str:
+    found = "BOOL" if array.dtype == bool else f"{array.dtype.kind.upper()}{8 * array.itemsize}"
+    if found not in DTYPES:
+        raise CheckpointError(
+            f"{name}: expected a dtype of safetensors ({', '.join(DTYPES)}), got {array.dtype}"
+        )
+    return found
+
+
+def _little_endian(array: Array) -> Array:
+    return np.asarray(array, array.dtype.newbyteorder("<"), order="C")
 
 
 def read(path: Path) -> Checkpoint:
@@ -108,9 +172,13 @@ def _digest(arrays: Mapping[str, Array], cursor: str) -> str:
     sha = hashlib.sha256(cursor.encode())
     for name in sorted(arrays):
         array = _contiguous(arrays[name])
-        sha.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
+        sha.update(_title(name, array))
         sha.update(array.data)
     return sha.hexdigest()
+
+
+def _title(name: str, array: Array) -> bytes:
+    return f"\n{name} {array.dtype.str} {array.shape}\n".encode()
 
 
 def _contiguous(array: Array) -> Array:
@@ -152,11 +220,12 @@ def prune(folder: Path, keep: int, step: int) -> None:
     good = [path for path in found if path.name <= name_of(step)]
     for path in {*found} - {*good[-keep:]}:
         _remove(path)
-    for path in folder.glob(f".*{SUFFIX}.tmp"):
-        path.unlink()
+    for path in folder.glob(f".*{SUFFIX}.*tmp"):
+        if f".{os.getpid()}-" not in path.name:
+            path.unlink(missing_ok=True)
 
 
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():  # somebody's, under the name of a checkpoint
         return
-    path.unlink()
+    path.unlink(missing_ok=True)

@@ -72,13 +72,10 @@ def snapshot_of(replica: Replica, arrays: Mapping[str, Array], where: Path, pref
     return snapshot
 
 
-def slot_arrays(replica: Replica, update: Update) -> dict[str, Array]:
-    """Returns the optimizer's slots by logical name: slot/<slot>/<parameter>. A collective."""
-    arrays: dict[str, Array] = {}
-    for slot, own in update.slots.items():
-        flat = replica.gather(own)
-        arrays |= {f"slot/{slot}/{p.name}": replica.layout.view(flat, p) for p in replica.network.parameters}
-    return arrays
+def slot_arrays(replica: Replica, slots: Mapping[str, Array]) -> dict[str, Array]:
+    """Returns views of the optimizer's slots, whole and flat, by logical name: slot/<slot>/<parameter>."""
+    layout, parameters = replica.layout, replica.network.parameters
+    return {f"slot/{slot}/{p.name}": layout.view(flat, p) for slot, flat in slots.items() for p in parameters}
 
 
 def load_slots(replica: Replica, update: Update, arrays: Mapping[str, Array], where: Path) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dtrain.contracts import Callback
 from dtrain.errors import UserError
 
 from .agreement import agree
 
 if TYPE_CHECKING:
     from dtrain.communicator.protocol import Communicator
-    from dtrain.contracts import Callback, Run
+    from dtrain.contracts import Run
 
     from .job import Job
 
@@ -24,6 +25,14 @@ class Moments:
 
     def __bool__(self) -> bool:
         return bool(self._job.callbacks)
+
+    def needs(self, moment: str) -> bool:
+        """Tells whether a callback does anything at this moment."""
+        plain = getattr(Callback, moment)
+        return any(
+            getattr(getattr(callback, moment), "__func__", None) is not plain
+            for callback in self._job.callbacks
+        )
 
     def start(self, communicator: Communicator) -> None:
         """Calls `start`. A UserError of one is raised on all ranks, before anything is written."""

@@ -38,6 +38,8 @@ def recover(communicator: Communicator, trainer: Trainer | None) -> Way:
     A collective of these; further losses meanwhile are left behind as well.
     """
     began = perf_counter()
+    if trainer is not None:
+        trainer.saving.close()
     while True:
         communicator.shrink()  # returns when all that are left have come: nobody changes an array now
         try:
@@ -89,3 +91,4 @@ def _change_seats(trainer: Trainer, source: Seat) -> None:
     go_back(trainer, point)
     while trainer.points[-1] is not point:  # those behind it have not happened
         trainer.points.pop()
+    trainer.saving.take_over()

@@ -1,15 +1,22 @@
-"""When a run is saved, what goes into its checkpoints, and how it comes back."""
+"""When a run is saved, what goes into its checkpoints, and how it comes back.
+
+Training waits while the ranks copy their arrays aside, and no longer: rank 0 hashes and writes the copy in a thread.
+The next checkpoint waits for the one before, the end of a run for the last. A checkpoint that could not be written
+fails the run on all ranks after the next step.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from dtrain import __version__
-from dtrain.errors import CheckpointError, PluginError
+from dtrain.errors import CheckpointError, PluginError, RunError
 from dtrain.wording import shown
 
 from . import checkpoint as files
@@ -21,10 +28,10 @@ from .logical import (
     slot_arrays,
     snapshot_arrays,
     snapshot_of,
-    take,
     unfitted,
     unfitted_arrays,
 )
+from .writer import Writer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +39,18 @@ if TYPE_CHECKING:
     from dtrain.types import Array
 
     from .trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A checkpoint whose arrays are copied aside, and the names under which it is to be written.
+
+    number: of the copies of this run.
+    """
+
+    number: int
+    checkpoint: files.Checkpoint
+    names: tuple[str, ...]
 
 
 class Saving:
@@ -48,6 +67,11 @@ class Saving:
         self._best: float | None = None
         self._started = self._last = monotonic()
         self._saved_step = -1
+        self._best_due = False
+        self._copies = 0
+        self._staged: Staged | None = None
+        self._begun: Staged | None = None
+        self._writer = Writer()
 
     # ------------------------------------------------------------------ when
 
@@ -68,40 +92,80 @@ class Saving:
 
     def state(self) -> list[Any]:
         """Returns what a point must keep."""
-        return [self._best, self._saved_step]
+        return [self._best, self._saved_step, self._best_due, self._copies]
 
     def load_state(self, state: list[Any]) -> None:
         """Takes back what `state` returned."""
-        self._best, self._saved_step = state
+        self._best, self._saved_step, self._best_due, self._copies = state
 
     # ------------------------------------------------------------------ out
 
     def save(self, ended: str | None = None) -> None:
-        """Writes a checkpoint of this moment, keeps the last few. A collective."""
-        trainer = self._trainer
-        checkpoint = self._checkpoint(ended)
-        if trainer.folder.writes:
-            files.write(trainer.folder.checkpoints / files.name_of(trainer.step), checkpoint)
-            files.prune(trainer.folder.checkpoints, self._config.keep, trainer.step)
+        """Begins a checkpoint of this moment, also as the best where that is due. A collective."""
+        step = self._trainer.step
+        names = (files.BEST, files.name_of(step)) if self._best_due else (files.name_of(step),)
+        self._stage(ended, names)
         self._last = monotonic()
-        self._saved_step = trainer.step
-        trainer.communicator.barrier()
+        self._saved_step = step
 
     def note_best(self, watched: float) -> None:
-        """After an epoch: keeps the run as it is when the watched loss was never lower. A collective."""
-        if not self._config.best or not watched < (inf if self._best is None else self._best):
-            return
-        self._best = watched
-        checkpoint = self._checkpoint(None)
-        if self._trainer.folder.writes:
-            files.write(self._trainer.folder.checkpoints / files.BEST, checkpoint)
+        """After an epoch: the run as it is has to be kept when the watched loss was never lower."""
+        if self._config.best and watched < (inf if self._best is None else self._best):
+            self._best, self._best_due = watched, True
+
+    def save_best(self) -> None:
+        """Begins to keep this moment as the best, where that is due. A collective."""
+        if self._best_due:
+            self._stage(None, (files.BEST,))
+
+    def _stage(self, ended: str | None, names: tuple[str, ...]) -> None:
+        """Copies this moment aside and lets it be written."""
+        checkpoint = self._checkpoint(ended)
+        self.settle()
+        self._trainer.seat.staging.fill()
+        self._staged = Staged(self._copies + 1, checkpoint, names)
         self._trainer.communicator.barrier()
+        self._copies += 1
+        self._best_due = False
+        self._write(self._staged)
+
+    def take_over(self) -> None:
+        """Writes what was last copied aside where the rank that was to write it has died, maybe before it had.
+
+        Not where the run has gone back to before the copy: that may be torn.
+        """
+        staged = self._staged
+        if staged is not None and staged is not self._begun and staged.number == self._copies:
+            self._write(staged)
+
+    def _write(self, staged: Staged) -> None:
+        if self._trainer.folder.writes:
+            self._begun = staged
+            self._writer.start(partial(_write, self._trainer.folder.checkpoints, self._config.keep, staged))
+
+    @property
+    def failed(self) -> bool:
+        """Whether this rank could not write a checkpoint, as of now."""
+        return self._writer.failed
+
+    def settle(self) -> None:
+        """Returns when the last checkpoint is on the disk. A collective.
+
+        Raises RunError on all ranks where it could not be written.
+        """
+        agree(self._trainer.communicator, self._writer.wait)
+
+    def close(self) -> None:
+        """Lets what this rank is writing come to its end, well or not."""
+        self._writer.join()
 
     def _checkpoint(self, ended: str | None) -> files.Checkpoint:
+        """Returns a checkpoint of this moment, whose flat arrays are those aside: to be filled yet."""
         trainer = self._trainer
         trainer.drift.check()
-        arrays = snapshot_arrays(trainer.replica, take(trainer.replica))
-        arrays |= slot_arrays(trainer.replica, trainer.update)
+        staging, states = trainer.seat.staging, trainer.replica.network.states
+        present = Snapshot(staging.values, [state.value.copy() for state in states])
+        arrays = snapshot_arrays(trainer.replica, present) | slot_arrays(trainer.replica, staging.slots)
         if self.before_fit is not None:
             arrays |= unfitted_arrays(trainer.replica, self.before_fit)
         callbacks = []
@@ -139,16 +203,16 @@ class Saving:
         return files.Checkpoint(arrays, cursor)
 
     def _plain(self, part: object, state: dict[str, Any]) -> dict[str, Any]:
-        """Returns a part's state. Raises PluginError for what a checkpoint cannot hold."""
+        """Returns a copy of a part's state. Raises PluginError for what a checkpoint cannot hold."""
         try:
-            json.dumps(state)
+            copy: dict[str, Any] = json.loads(json.dumps(state))
         except (TypeError, ValueError) as error:
             entry = self._trainer.job.registry.owner(part)
             who = type(part).__name__ if entry is None else entry.title
             raise PluginError(
                 f"state of {who}: expected JSON values (and snapshots, of a callback), got one that is not: {error}"
             ) from error
-        return state
+        return copy
 
     def _kept(self) -> dict[str, Any]:
         """Returns what a cursor and the states of parts belong to: a resumed run must have the same."""
@@ -221,6 +285,21 @@ class Saving:
                 )
             found[key] = snapshot_of(self._trainer.replica, arrays, path, prefix) if stands_for_one else value
         return found
+
+
+def _write(folder: Path, keep: int, staged: Staged) -> None:
+    """Writes a checkpoint and removes what it replaces. Raises RunError where the folder does not take it."""
+    step = staged.checkpoint.cursor["step"]
+    for name in staged.names:
+        try:
+            files.write(folder / name, staged.checkpoint)
+            if name == files.name_of(step):
+                files.prune(folder, keep, step)
+        except OSError as error:
+            raise RunError(
+                f"{folder / name}: expected a checkpoint to be written, got: {error.strerror or error}; "
+                "those before it are whole: make room and go on with --resume"
+            ) from error
 
 
 def _check_kept(cursor: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:

@@ -11,6 +11,7 @@ from dtrain.engine import Replica
 
 from .checks import ROLES
 from .solving import make_step
+from .staging import Staging
 from .update import Penalty, Update
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Seat:
     generation: int
     replica: Replica
     update: Update
+    staging: Staging
     step: Step
     batches: Batches
     validation: Batches | None
@@ -49,7 +51,10 @@ def make_seat(job: Job, communicator: Communicator, figures: Figures, generation
     )
     validation = None if job.validation is None else cut(job.validation)
     step = make_step(replica, figures, update, job.transforms)
-    return Seat(generation, replica, update, step, cut(job.train, parts=config.accumulate), validation)
+    staging = Staging(replica, update.slots)
+    return Seat(
+        generation, replica, update, staging, step, cut(job.train, parts=config.accumulate), validation
+    )
 
 
 def _penalties(job: Job) -> list[Penalty]:

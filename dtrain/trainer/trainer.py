@@ -207,6 +207,7 @@ class Trainer:
                     raise
                 blame(error, self.job.registry)
                 self.moments.failure(error)
+                self.saving.close()
                 self.folder.discard()
                 raise
             finally:
@@ -283,6 +284,8 @@ class Trainer:
                 return heard.code
             if heard.save or self.saving.due_by_steps():
                 self._checkpoint()
+            else:
+                self.saving.save_best()
         return 0
 
     def _goes_on(self) -> bool:
@@ -349,9 +352,12 @@ class Trainer:
             self.folder.open(self.job, self.ranks, self.communicator, whole_epochs)
             self.opened = True
 
-    def _checkpoint(self) -> None:
-        self.saving.save()
-        self.moments("after_checkpoint")
+    def _checkpoint(self, ended: str | None = None, wait: bool = False) -> None:
+        """Saves. wait: until the checkpoint is on the disk, which a callback that asks for that moment wants, too."""
+        self.saving.save(ended)
+        if wait or self.moments.needs("after_checkpoint"):
+            self.saving.settle()
+            self.moments("after_checkpoint")
 
     # ------------------------------------------------------------------ epochs, and the end
 
@@ -395,7 +401,7 @@ class Trainer:
         self.progress.step(self.step, loss, rate, self._seconds_left())
 
     def _interrupted(self, code: int) -> Result:
-        self._checkpoint()
+        self._checkpoint(wait=True)
         self.progress.close()
         again = "" if self.job.procedure else f"; go on with: dtrain train --resume --out {self.folder.path}"
         self.progress.line(f"interrupted after step {self.step:,}{again}")
@@ -406,12 +412,12 @@ class Trainer:
         ended = None if self.limited else self.stop_reason
         fits = fits_at(self.replica.network, "end")
         if self.moments or fits:
-            self.saving.save(ended)  # so that what was trained is safe when a callback or a fit fails now
+            self.saving.save(ended)
+            self.saving.settle()  # what was trained is safe when a callback or a fit fails now
         self.moments("end")
         if fits:
             self._fit()
-        self.saving.save(ended)
-        self.moments("after_checkpoint")
+        self._checkpoint(ended, wait=True)
         if self._changed or (self.validation is None and self.held_out):
             self.validation = self._evaluate()
         if not self.train:  # a procedure has left no epoch of training

@@ -1,4 +1,4 @@
-"""What ranks tell each other between steps: bad samples, signals, the clock of rank 0.
+"""What ranks tell each other between steps: bad samples, signals, the clock of rank 0, a full disk.
 
 A number that every step adds up anyway says whether any rank wants to speak; only then do all of them listen.
 """
@@ -6,7 +6,7 @@ A number that every step adds up anyway says whether any rank wants to speak; on
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dtrain.errors import DataError, on_all_ranks
 
@@ -39,16 +39,24 @@ class Voices:
     def flag(self) -> float:
         """Returns 1 when this rank has something to say after the next step."""
         return float(
-            bool(self._signals.code) or (self._communicator.rank == 0 and self._saving.due_by_time())
+            bool(self._signals.code)
+            or self._saving.failed
+            or (self._communicator.rank == 0 and self._saving.due_by_time())
         )
 
     def hear(self, step: Step) -> Heard:
-        """Returns what was said after a step, the same on all ranks. Raises DataError where one met bad samples."""
+        """Returns what was said after a step, the same on all ranks.
+
+        Raises DataError where one met bad samples, RunError where a checkpoint could not be written.
+        """
         if not step.flags:
             return NOTHING
         saving = self._saving
-        words = {"problem": step.problem, "code": self._signals.code}
-        said = self._communicator.share(words | {"save": saving.due_by_time(), "limit": saving.past_limit()})
+        words: dict[str, Any] = {"problem": step.problem, "code": self._signals.code}
+        words |= {"save": saving.due_by_time(), "limit": saving.past_limit(), "failed": saving.failed}
+        said = self._communicator.share(words)
+        if any(words["failed"] for words in said):
+            saving.settle()
         for problem in (words["problem"] for words in said):
             if problem is not None:
                 raise on_all_ranks(DataError(problem))

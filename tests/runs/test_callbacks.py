@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
 from dtrain.errors import UserError
+from dtrain.trainer import checkpoint
 
 WITNESS = """
     import json, threading
@@ -82,6 +84,39 @@ def test_every_moment_comes_in_order_with_the_figures_of_all_ranks(ranks, seen, 
         for line in metrics
     ]
     assert first[0][1:] == [0, 0, 8, {}, None, 0.05, ["loss", "accuracy"], True]
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_after_a_checkpoint_means_that_it_is_on_the_disk(
+    ranks, acme, config, on_ranks, elsewhere, monkeypatch
+):
+    acme("""
+        from pathlib import Path
+        from dtrain import Callback, hookimpl
+
+        SEEN = []
+
+        class Reader(Callback):
+            def after_checkpoint(self, run):
+                SEEN.append((run.step, Path(f"out/checkpoints/step-{run.step:010d}.safetensors").exists()))
+
+        @hookimpl
+        def dtrain_callbacks():
+            return {"reader": Reader}
+    """)
+    write = checkpoint.write
+
+    def slow(path, found):
+        time.sleep(0.03)
+        write(path, found)
+
+    monkeypatch.setattr(checkpoint, "write", slow)
+    on_ranks(
+        ranks, config({"callback": ["reader"], "checkpoint": {"steps": 3, "best": False}}), elsewhere / "out"
+    )
+    import acme as plugin
+
+    assert sorted(plugin.SEEN) == [(step, True) for step in (3, 6, 9, 12) for _ in range(ranks)]
 
 
 def test_stop_ends_the_run_after_the_moment_with_its_first_reason(seen, config, on_ranks, elsewhere):

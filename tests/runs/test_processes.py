@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from dtrain.trainer import checkpoint
+from tests.conftest import ONE_THREAD, OPEN_MPI, mpirun_here
 
 SECONDS = 30  # for a job that ends by itself; the contract says 10 after a failure
 
@@ -240,6 +241,61 @@ def test_a_signal_saves_and_the_run_goes_on(
     on_ranks(3, config(fast), elsewhere / "out", resume=True)
     written = json.loads((elsewhere / "out" / "summary.json").read_text())
     assert written["weights_sha256"] == sha(config({"train.epochs": 50}))
+
+
+@pytest.fixture
+def started_mpirun(acme):
+    """started_mpirun("train", …) starts `mpirun -n 2 python -m dtrain …`; ended at the end of the test in any case."""
+    environ = {**os.environ, **OPEN_MPI, **ONE_THREAD, "PYTHONPATH": _with(acme(TROUBLE))}
+    started = []
+
+    def begin(*arguments: str) -> subprocess.Popen[str]:
+        words = [mpirun_here(), "-n", "2", sys.executable, "-P", "-m", "dtrain", *arguments]
+        pipe, both = subprocess.PIPE, subprocess.STDOUT
+        started.append(subprocess.Popen(words, env=environ, stdout=pipe, stderr=both, text=True))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+def _pids(folder: Path) -> list[int]:
+    return [row["pid"] for row in json.loads((folder / "ranks.json").read_text())]
+
+
+def test_sigusr1_to_mpirun_saves_and_the_run_goes_on(started_mpirun, write, on_ranks, config, sha, elsewhere):
+    process = started_mpirun("train", write(SLOW), "--out", "out")
+    _wait_for(elsewhere / "out" / "ranks.json", process)
+    process.send_signal(signal.SIGUSR1)
+    output, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == 143, output
+    assert "go on with: dtrain train --resume --out" in output
+    path, warnings = checkpoint.newest(elsewhere / "out" / "checkpoints")
+    assert not warnings
+    assert path.name < checkpoint.name_of(200)
+    assert not [*path.parent.glob(".*")]
+    fast = {**SLOW, "callback": [{"name": "slow", "seconds": 0.0}]}
+    on_ranks(1, config(fast), elsewhere / "out", resume=True)
+    written = json.loads((elsewhere / "out" / "summary.json").read_text())
+    assert written["weights_sha256"] == sha(config({"train.epochs": 50}))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no signal at the death of a parent")
+def test_no_rank_outlives_an_mpirun_that_is_killed(started_mpirun, write, elsewhere):
+    process = started_mpirun("train", write(SLOW), "--out", "out")
+    _wait_for(elsewhere / "out" / "ranks.json", process)
+    pids = _pids(elsewhere / "out")
+    process.kill()
+    process.communicate(timeout=SECONDS)
+    end = time.monotonic() + SECONDS
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        assert time.monotonic() < end, "a rank is still there"
+        time.sleep(0.02)
+    assert len(pids) == 2
+    assert not (elsewhere / "out" / "summary.json").exists()
 
 
 def test_launch_reports_a_killed_rank(start, write, elsewhere):

@@ -221,6 +221,55 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(config, write, dtrain
     assert sorted(path.name for path in folder.glob("step-*")) == [checkpoint.name_of(6)]
 
 
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_time_limit_of_the_command_line_ends_a_run_and_resume_goes_on(
+    ranks, write, dtrain, sha, config, on_ranks, elsewhere
+):
+    """In an epoch, which the resumed run ends. The limit is recorded, and each job has one of its own."""
+    path = write({"train.time_limit": 3600})
+    ended = dtrain("train", path, "--out", "out", "--time-limit", "0.000001")
+    assert ended.code == 0
+    assert "stopped: time limit of 1e-06 s" in ended.err.splitlines()
+    assert summary(elsewhere / "out")["steps"] == 1
+    assert checkpoint.newest(elsewhere / "out" / "checkpoints")[0].name == checkpoint.name_of(1)
+    assert dtrain("train", "--resume", "--out", "out").code == 0
+    assert summary(elsewhere / "out")["steps"] == 2
+    on_ranks(ranks, config(), elsewhere / "out", resume=True)
+    assert summary(elsewhere / "out")["weights_sha256"] == sha(config())
+
+
+def test_a_time_limit_that_is_no_duration_is_a_mistake(write, dtrain, elsewhere):
+    ended = dtrain("train", write(), "--out", "out", "--time-limit", "90 min")
+    assert (ended.code, ended.err) == (
+        2,
+        "dtrain: --time-limit: expected seconds, or a duration such as 1h30m or 45s, got '90 min'\n",
+    )
+    assert not (elsewhere / "out").exists()
+
+
+def test_a_full_disk_in_the_middle_of_a_run_is_one_line_and_resume_goes_on(
+    write, dtrain, sha, config, elsewhere, monkeypatch
+):
+    whole, path = checkpoint.write, write({"checkpoint.steps": 3})
+
+    def full(file, found):
+        if file.name == checkpoint.name_of(9):
+            raise OSError(28, "No space left on device")
+        whole(file, found)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "write", full)
+        ended = dtrain("train", path, "--out", "out")
+    assert ended.code == 1
+    assert "Traceback" not in ended.err
+    assert ended.err.splitlines()[-1] == (
+        f"dtrain: {elsewhere / 'out' / 'checkpoints' / checkpoint.name_of(9)}: expected a checkpoint to be written, "
+        "got: No space left on device; those before it are whole: make room and go on with --resume"
+    )
+    assert dtrain("train", "--resume", "--out", "out").code == 0
+    assert summary(elsewhere / "out")["weights_sha256"] == sha(config())
+
+
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGUSR1: 143}
 
 STOPPER = """
