@@ -136,7 +136,8 @@ def rank() -> None:
         print(
             f"{communicator.size} ranks, {memory}: stall {1e3 * stall:.0f} ms (first {1e3 * clock.stalls[0][0]:.0f}), "
             f"copy {1e3 * copy:.0f} ms, stall / copy {stall / copy:.2f}, computed {busy / copying:.2f}; "
-            f"writing {median(clock.writes):.2f} s; a step {1e3 * median(clock.steps):.0f} ms, {1e3 * median(clock.writing):.0f} ms while writing",
+            f"writing {median(clock.writes):.2f} s; a step {1e3 * median(clock.steps):.0f} ms, "
+            f"{1e3 * median(clock.writing):.0f} ms while writing",
             flush=True,
         )
     communicator.close()
