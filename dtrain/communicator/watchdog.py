@@ -27,7 +27,6 @@ from dtrain.communicator.dump import FRAMES, Dump, ask_for_stack
 from dtrain.communicator.leaving import tell_starter
 from dtrain.communicator.telling import report, who
 from dtrain.communicator.verdict import (
-    AT_ONCE,
     PATIENCE,
     SILENT,
     TICK,
@@ -38,7 +37,6 @@ from dtrain.communicator.verdict import (
     State,
     Verdict,
     judge,
-    mismatched,
 )
 
 if TYPE_CHECKING:
@@ -243,12 +241,10 @@ class Watchdog:
             one, row=replace(one.row, stack=ask_for_stack(one.row.pid, one.row.dump) or one.row.stack)
         )
 
-    def mismatch(self) -> str | None:
-        """Returns in which collectives the ranks are, if they differ: for a main thread whose collective failed."""
+    def everywhere(self) -> str:
+        """Returns in which collectives the ranks are: for a main thread whose own has failed."""
         time.sleep(LATER)
-        rows = [row for _, _, row, _ in self._read() if row.inside and not row.left]
-        if not mismatched([Seen(row, still=AT_ONCE) for row in rows]):
-            return None
+        rows = [row for _, _, row, _ in self._read() if not row.left]
         return "; ".join(f"rank {row.rank} in {row.call}" for row in rows)
 
     def _kill(self, pids: list[int]) -> None:
