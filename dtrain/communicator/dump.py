@@ -12,7 +12,7 @@ from pathlib import Path
 
 SIGNAL = signal.SIGUSR2
 FRAMES = 6  # of a stack that is shown
-SECONDS = 0.2  # for a process to write its stack
+SECONDS, PAUSE = 1.0, 0.1  # for a process to write its stack, and between two looks at it
 
 
 class Dump:
@@ -40,8 +40,21 @@ def ask_for_stack(pid: int, descriptor: int) -> str:
     if descriptor < 0:
         return ""
     with suppress(OSError):
+        file = Path(f"/proc/{pid}/fd/{descriptor}")
+        before = len(file.read_bytes())
         os.kill(pid, SIGNAL)
-        time.sleep(SECONDS)
-        lines = Path(f"/proc/{pid}/fd/{descriptor}").read_text(errors="replace").splitlines()
+        lines = _settled(file, before).splitlines()
         return "\n".join(reversed(lines[1 : FRAMES + 1]))  # the most recent call last
     return ""
+
+
+def _settled(file: Path, before: int) -> str:
+    """What was written to the file behind its first bytes, once no more comes."""
+    last = b""
+    for _ in range(round(SECONDS / PAUSE)):
+        time.sleep(PAUSE)
+        now = file.read_bytes()[before:]
+        if now and now == last:
+            break
+        last = now
+    return last.decode(errors="replace")
