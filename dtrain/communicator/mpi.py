@@ -72,30 +72,25 @@ class MpiCommunicator:
         self._use(comm.Dup())
         self.recovers = self.size > 1 and can_recover()
         self._leaving = Leaving(self._mpi, comm.Dup(), self.where, self.abort)
-        self.shares_memory = self._can_share(share_memory and os.environ.get("DTRAIN_SHARED_MEMORY") != "0")
-        self._watchdog = self._watched()
-
-    def _watched(self) -> Watchdog | None:
-        """Returns the watchdog of a job of several ranks; None where a host has no memory to share."""
         host = self._comm.Split_type(self._mpi.COMM_TYPE_SHARED)
+        board, one_host = _board(host, self.size), host.size == self.size
         home = int(_share_json(host, self.rank)[0])
-
-        def allocate(count: int, dtype: Any) -> Array:
-            return common(count, dtype, host.rank, host.size, lambda value: _share_json(host, value))
-
-        try:
-            board = Board(self.size, allocate) if self.size > 1 else None
-        except OSError:
-            board = None
-        several = host.size < self.size
         host.Free()
-        post = Post(home, self._share_json) if several and self.size > 1 else None
-        if board is None:
-            return None
-        return Watchdog(
-            board, self.rank, lambda: (self.rank, self.size), self._door, __file__, self.recovers, self._end, home,
-            post,
-        )  # fmt: skip
+        wanted = share_memory and os.environ.get("DTRAIN_SHARED_MEMORY") != "0"
+        self.shares_memory = all(self._share_json(wanted and one_host and board is not None))
+        self._watchdog = self._watched(board, home, one_host) if self.size > 1 else None
+
+    def _watched(self, board: Board | None, home: int, one_host: bool) -> Watchdog | None:
+        """Returns the watchdog; None where a host has no memory to share. home: the lowest rank of this host."""
+        post = None if one_host else Post(home, self._share_json)
+        if board is not None:
+            return Watchdog(
+                board, self.rank, lambda: (self.rank, self.size), self._door, __file__, self.recovers, self._end,
+                home, post,
+            )  # fmt: skip
+        if post is not None:
+            post.close()
+        return None
 
     def _end(self) -> None:
         """Ends the job from the thread of the watchdog, whatever the main thread is in."""
@@ -250,25 +245,24 @@ class MpiCommunicator:
         except self._mpi.Exception as error:
             self._fail(error)
 
-    def _can_share(self, wanted: bool) -> bool:
-        """One answer on all ranks: they are on one host, all want it, and a first mapping succeeded."""
-        host = self._comm.Split_type(self._mpi.COMM_TYPE_SHARED)
-        on_one_host = host.size == self.size
-        host.Free()
-        if not all(self._share_json(wanted and on_one_host)):
-            return False
-        try:
-            shared(1, np.uint8, self.rank, self.size, self._share_json)
-        except OSError:
-            return False
-        return True
-
     def _enter_checked(self, name: str, subject: Any = None) -> None:
         self._door.enter(name, subject)
         calls = [Call.from_json(text) for text in self._share_json(self._door.call().to_json())]
         problem = difference(calls)
         if problem is not None:
             raise CollectiveMismatch(problem)
+
+
+def _board(host: MPI.Comm, size: int) -> Board | None:
+    """Returns the board of a host's ranks, of a job of this size; None where they cannot share memory."""
+
+    def allocate(count: int, dtype: Any) -> Array:
+        return common(count, dtype, host.rank, host.size, lambda value: _share_json(host, value))
+
+    try:
+        return Board(size, allocate)
+    except OSError:
+        return None
 
 
 def _share_json(comm: MPI.Comm, value: Any) -> list[Any]:
