@@ -51,14 +51,15 @@ def mpirun() -> Callable[..., Finished]:
 
 
 def run_mpirun(
-    ranks: int, arguments: Sequence[str], timeout: float = 60, environ: dict[str, str] | None = None
-) -> Finished:
+    ranks: int, arguments: Sequence[str], timeout: float = 60, environ: dict[str, str] | None = None,
+    flags: Sequence[str] = (),
+) -> Finished:  # fmt: skip
     """Runs a job in a session of its own; fails the test, with the job's output, when it takes longer.
 
     arguments: of the Python interpreter, such as ["-m", "dtrain", "train"].
-    environ: further environment variables.
+    environ: further environment variables. flags: of mpirun.
     """
-    command = [mpirun_here(), "-n", str(ranks), sys.executable, *arguments]
+    command = [mpirun_here(), *flags, "-n", str(ranks), sys.executable, *arguments]
     process = subprocess.Popen(
         command,
         env={**os.environ, "PYTHONPATH": python_path(), **OPEN_MPI, **ONE_THREAD, **(environ or {})},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import sys
@@ -10,10 +9,10 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dtrain.communicator import launched, open_communicator
+from dtrain.communicator.leaving import tell_starter
 from dtrain.errors import DtrainError, UserError
 
 if TYPE_CHECKING:
@@ -24,9 +23,6 @@ FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
 
 TURN, LAST_TURN = 0.2, 5
 """Seconds between the failing ranks' turns to speak, and how many turns there are."""
-
-REPORT = "DTRAIN_REPORT"
-"""The variable that names a file for the error that ends a job: [class, message]."""
 
 
 class Scope:
@@ -132,10 +128,7 @@ def _notes(error: BaseException) -> str:
 
 def _told(error: BaseException, message: str) -> str:
     """Returns the line that says what went wrong; a process that started this job finds it as JSON, too."""
-    report = os.environ.get(REPORT)
-    if report:
-        with suppress(OSError):
-            Path(report).write_text(json.dumps([type(error).__name__, message]), encoding="utf-8")
+    tell_starter(type(error).__name__, message)
     return f"dtrain: {' '.join(message.split())}"
 
 

@@ -9,6 +9,8 @@ open         which of them a process gets
 environment  what the launcher's environment says
 memory       arrays that every rank of a host can address
 door         where a rank is: the number, name, shape and dtype of its collective
+watchdog     the thread that ends what would hang
+place, board, post, verdict, dump, telling   what it shows, where it looks, how it judges, what it says
 leaving      what happens to the others when a process ends
 
 Names are loaded when they are first used: importing this package imports neither NumPy nor mpi4py.

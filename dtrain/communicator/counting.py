@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dtrain.communicator.place import Place
     from dtrain.communicator.protocol import Communicator
     from dtrain.types import Array
 
@@ -66,6 +67,9 @@ class CountingCommunicator:
         self._count("shrink")
         self.inner.shrink()
         self.rank, self.size = self.inner.rank, self.inner.size
+
+    def watch_over(self, place: Callable[[], Place], limit: float) -> None:
+        self.inner.watch_over(place, limit)
 
     def abort(self, code: int) -> None:
         self._count("abort")

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
 GRACE = 3.0  # seconds: ranks that forgot close() may still leave in good order, if they leave together
+
+REPORT = "DTRAIN_REPORT"
+"""The variable that names a file for the error that ends a job: [class, message]."""
 
 
 class Leaving:
@@ -21,16 +28,22 @@ class Leaving:
     A process that ends without it cannot simply go: MPI_Finalize would wait for ever. After an uncaught error
     it ends the job at once, with the traceback on the screen; otherwise (a sys.exit) it waits `GRACE` for the
     others to end as well before it takes them with it. Exit code 1.
+
+    where: in words, for the message. abort: ends the job with an exit code.
     """
 
-    def __init__(self, mpi: Any, comm: MPI.Comm, where: Callable[[], str]) -> None:
+    def __init__(
+        self, mpi: Any, comm: MPI.Comm, where: Callable[[], str], abort: Callable[[int], None]
+    ) -> None:
         self._mpi = mpi
         self._comm = comm
-        self._where = where
+        self._where, self._abort = where, abort
         self._process = os.getpid()
         self._failed = False
         self._excepthook = sys.excepthook
         sys.excepthook = self._note_failure
+        self._threads_hook = threading.excepthook
+        threading.excepthook = self._warn
         atexit.register(self._at_exit)
 
     def close(self, free: bool = True) -> None:
@@ -38,6 +51,8 @@ class Leaving:
         atexit.unregister(self._at_exit)
         if sys.excepthook == self._note_failure:
             sys.excepthook = self._excepthook
+        if threading.excepthook == self._warn:
+            threading.excepthook = self._threads_hook
         if free:
             self._comm.Free()
 
@@ -45,15 +60,24 @@ class Leaving:
         self._failed = True
         self._excepthook(*error)
 
+    def _warn(self, failed: threading.ExceptHookArgs) -> None:
+        """An error in a thread of a plugin or a library ends that thread alone; it is said which rank's."""
+        self._threads_hook(failed)
+        name = failed.thread.name if failed.thread is not None else "a thread"
+        if failed.exc_type is not SystemExit:
+            print(
+                f"dtrain: warning: rank {self._comm.rank} of {self._comm.size}: its thread {name!r} has ended with "
+                f"{failed.exc_type.__name__}: {failed.exc_value}; the traceback is above",
+                file=sys.stderr,
+            )
+
     def _at_exit(self) -> None:
         forked = os.getpid() != self._process
         if forked or self._mpi.Is_finalized() or (not self._failed and self._everyone_leaves()):
             return
         rank, size = self._comm.rank, self._comm.size
         print(f"dtrain: rank {rank} of {size} ended after {self._where()}; ending the job", file=sys.stderr)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        self._comm.Abort(1)
+        self._abort(1)
 
     def _everyone_leaves(self) -> bool:
         deadline = time.monotonic() + GRACE
@@ -66,3 +90,10 @@ class Leaving:
         except self._mpi.Exception:  # a rank was lost
             return False
         return True
+
+
+def tell_starter(kind: str, message: str, environ: Mapping[str, str] = os.environ) -> None:
+    """Leaves the error that ends a job, as JSON, to the process that started it, if that asked for it."""
+    if environ.get(REPORT):
+        with suppress(OSError):
+            Path(environ[REPORT]).write_text(json.dumps([kind, message]), encoding="utf-8")

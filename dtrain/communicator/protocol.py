@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from dtrain.communicator.place import Place
     from dtrain.types import Array
 
 
@@ -59,6 +60,12 @@ class Communicator(Protocol):
 
         They keep their order. All of them call it; it cannot fail because of further losses, which the next
         collective meets. Arrays stay as they are. Raises RunError where nobody was lost.
+        """
+
+    def watch_over(self, place: Callable[[], Place], limit: float) -> None:
+        """Lets the job's watchdog, if there is one, know where this rank is in its work.
+
+        place: may be called at any time, from another thread. limit: see `dtrain.communicator.verdict`.
         """
 
     def where(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dtrain.communicator.door import Door, check_exchange
@@ -11,6 +11,7 @@ from dtrain.communicator.memory import private
 from dtrain.errors import RunError
 
 if TYPE_CHECKING:
+    from dtrain.communicator.place import Place
     from dtrain.types import Array
 
 
@@ -62,6 +63,9 @@ class SerialCommunicator:
 
     def shrink(self) -> None:
         raise RunError("the only rank of a job cannot go on without itself")
+
+    def watch_over(self, place: Callable[[], Place], limit: float) -> None:
+        """Not needed: nobody waits."""
 
     def abort(self, code: int) -> None:
         raise SystemExit(code)

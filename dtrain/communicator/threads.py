@@ -14,6 +14,7 @@ from dtrain.communicator.memory import private
 from dtrain.errors import PeerFailed
 
 if TYPE_CHECKING:
+    from dtrain.communicator.place import Place
     from dtrain.types import Array
 
 Result = TypeVar("Result")
@@ -89,6 +90,9 @@ class ThreadCommunicator:
         self.rank, self._meeting = self._meeting.shrink(self.rank)
         self.size = self._meeting.size
         self._door.sequence = 0  # the ranks may be one apart
+
+    def watch_over(self, place: Callable[[], Place], limit: float) -> None:
+        """Not needed: a meeting sees who does not come."""
 
     def abort(self, code: int) -> None:
         raise SystemExit(code)

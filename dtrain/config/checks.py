@@ -74,6 +74,7 @@ def list_of(words: str, item: Check) -> Check:
 
 
 POSITIVE = number("a number > 0", lambda value: value > 0)
+WAIT = number("0 or a number ≥ 2", lambda value: value == 0 or value >= 2)
 FRACTION = number("a number ≥ 0 and < 1", lambda value: 0 <= value < 1)
 FLAG = Check("true or false", lambda value: _when(isinstance(value, bool), value))
 WORD = Check("a string", lambda value: _when(isinstance(value, str) and value != "", value))

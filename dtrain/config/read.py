@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from dtrain.errors import ConfigError
 from dtrain.wording import shown
 
-from .checks import FLAG, NAMES, POSITIVE, STEM, either, one_of, whole
+from .checks import FLAG, NAMES, POSITIVE, STEM, WAIT, either, one_of, whole
 from .parts import read_data, read_layer, read_part, read_regularizer, read_schedule
 from .plain import copied
 from .schema import CheckpointConfig, Config, LayerPart, Part, PluginsConfig, ScaleConfig, TrainConfig
@@ -117,6 +117,7 @@ def _train(table: Table) -> TrainConfig:
         clip_value=table.take("clip_value", POSITIVE, None),
         non_finite=table.take("non_finite", one_of("stop", "skip"), "stop"),
         time_limit=table.take("time_limit", POSITIVE, None),
+        stop_limit=table.take("stop_limit", WAIT, 6.0),
         exchange=table.take("exchange", one_of("exact"), "exact"),
         scale_lr=_scale_lr(table),
         check_replicas=table.take("check_replicas", whole(0), 100),

@@ -82,6 +82,8 @@ class TrainConfig:
     non_finite: Literal["stop", "skip"] = "stop"
     time_limit: float | None = None
     """Seconds."""
+    stop_limit: float = 6.0
+    """Seconds for which the others wait for a rank that has stopped before the job ends; 0: without end."""
     exchange: Literal["exact"] = "exact"
     scale_lr: ScaleConfig | None = None
     """None: the learning rate is what the optimizer says, whatever the batch."""

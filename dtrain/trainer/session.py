@@ -50,6 +50,7 @@ def train_session(
         try:
             if trainer is None:
                 trainer = _trainer(load, communicator, out, resume, overwrite)
+                communicator.watch_over(trainer.place, trainer.job.config.train.stop_limit)
                 if debug:
                     trainer.job.network.watch = Watch(trainer.job.network)
                 if prepared is not None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dtrain.communicator.place import Place
 from dtrain.engine import fits_at, learn
 from dtrain.errors import RankLost
 from dtrain.registry import blame
@@ -35,7 +37,7 @@ from .signals import Signals
 from .voices import NOTHING, Heard, Voices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from dtrain.communicator.protocol import Communicator
@@ -91,6 +93,7 @@ class Trainer:
         self.limited = False
         self.noted: dict[str, Any] = {}
         self.opened = False
+        self.busy = "starting"
         self._acted = True
         self._heard = NOTHING
         self._updated = False
@@ -137,6 +140,19 @@ class Trainer:
             self.folder.go_on(self.ranks, (self.position - (not self._acted)) // self.batches.count)
         self.progress.take_over(self.step)
         self.progress.line(loss_line(self, lost, seconds))
+
+    def place(self) -> Place:
+        """Returns where this rank is in the run; from any thread, at any time."""
+        return Place(self.epoch + 1, self.step + 1, self.replica.context.layer, self.busy)
+
+    @contextmanager
+    def at_length(self, what: str) -> Iterator[None]:
+        """Within it, this rank may take long on its own while the others wait: no watchdog need bark."""
+        before, self.busy = self.busy, what
+        try:
+            yield
+        finally:
+            self.busy = before
 
     # ------------------------------------------------------------------ what callbacks may read and do
 
@@ -285,7 +301,8 @@ class Trainer:
             if heard.save or self.saving.due_by_steps():
                 self._checkpoint()
             else:
-                self.saving.save_best()
+                with self.at_length("writing the best checkpoint"):
+                    self.saving.save_best()
         return 0
 
     def _goes_on(self) -> bool:
@@ -351,12 +368,14 @@ class Trainer:
             whole_epochs = self.epoch if self._goes_on() else None
             self.folder.open(self.job, self.ranks, self.communicator, whole_epochs)
             self.opened = True
+        self.busy = ""
 
     def _checkpoint(self, ended: str | None = None, wait: bool = False) -> None:
         """Saves. wait: until the checkpoint is on the disk, which a callback that asks for that moment wants, too."""
-        self.saving.save(ended)
-        if wait or self.moments.needs("after_checkpoint"):
-            self.saving.settle()
+        with self.at_length("writing a checkpoint"):
+            self.saving.save(ended)
+            if wait or self.moments.needs("after_checkpoint"):
+                self.saving.settle()
             self.moments("after_checkpoint")
 
     # ------------------------------------------------------------------ epochs, and the end
@@ -373,7 +392,8 @@ class Trainer:
             so_far.reset()
         if self._whole() or not self.limited:  # a run resumed after its time limit ends this epoch yet
             self.driver.observe(watched)
-            self.moments("after_epoch")
+            with self.at_length("in callbacks after an epoch"):
+                self.moments("after_epoch")
             self.drift.check(decisions_only=True)  # before ranks go different ways
         self.saving.note_best(watched)
 
@@ -409,6 +429,7 @@ class Trainer:
 
     def _finish(self) -> Result:
         self._open()  # where no step was left to do
+        self.busy = "finishing the run"
         ended = None if self.limited else self.stop_reason
         fits = fits_at(self.replica.network, "end")
         if self.moments or fits:

@@ -90,7 +90,8 @@ class Recorder:
             if kind == "state" or alone or not replica.communicator.shares_memory:
                 titles[f"{kind}/{name}"] = described(replica.network, name)
                 yield f"{kind}/{name}", array
-        slots = slot_arrays(replica, self._trainer.update)
+        own = self._trainer.update.slots
+        slots = slot_arrays(replica, {name: replica.gather(slot) for name, slot in own.items()})
         for key, array in slots.items() if alone else ():
             _, slot, name = key.split("/", 2)
             titles[key] = f"the optimizer's {slot!r} of {described(replica.network, name)}"

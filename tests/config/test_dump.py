@@ -80,6 +80,7 @@ metrics = [
 ]
 dtype = "float32"
 non_finite = "stop"
+stop_limit = 6.0
 exchange = "exact"
 check_replicas = 100
 

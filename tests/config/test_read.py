@@ -51,6 +51,7 @@ FULL: dict[str, Any] = {
         "clip_value": 0.5,
         "non_finite": "skip",
         "time_limit": 60,
+        "stop_limit": 2,
         "exchange": "exact",
         "scale_lr": {"rule": "sqrt", "reference": 32},
         "check_replicas": 0,
@@ -95,6 +96,7 @@ def test_every_key_is_read_and_the_engines_keys_are_no_options_of_a_part():
             clip_value=0.5,
             non_finite="skip",
             time_limit=60.0,
+            stop_limit=2.0,
             scale_lr=ScaleConfig(rule="sqrt", reference=32),
             check_replicas=0,
         ),
@@ -155,7 +157,7 @@ def test_the_tables_are_not_shared(tables):
 
 TRAIN_KEYS = (
     "'accumulate', 'batch_size', 'check_replicas', 'clip_norm', 'clip_value', 'dtype', 'epochs', 'exchange', "
-    "'metrics', 'non_finite', 'scale_lr', 'shards', 'steps', 'time_limit'"
+    "'metrics', 'non_finite', 'scale_lr', 'shards', 'steps', 'stop_limit', 'time_limit'"
 )
 TOP_KEYS = (
     "'callback', 'checkpoint', 'data', 'loss', 'name', 'network', 'optimizer', 'plugins', 'procedure', 'regularizer', "
@@ -259,6 +261,8 @@ PREFER = 'x.toml: [plugins] prefer: expected a table such as { "optimizers.adam"
             -1,
             "x.toml: [train] check_replicas: expected a whole number ≥ 0, got -1",
         ),
+        ("train.stop_limit", 1.5, "x.toml: [train] stop_limit: expected 0 or a number ≥ 2, got 1.5"),
+        ("train.stop_limit", -3, "x.toml: [train] stop_limit: expected 0 or a number ≥ 2, got -3"),
         ("train.exchange", "half", 'x.toml: [train] exchange: expected "exact", got "half"'),
         ("checkpoint", [], "x.toml: [checkpoint]: expected a table, got []"),
         (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -128,6 +129,10 @@ def test_a_rank_that_raises_ends_the_job_with_the_cause_on_the_screen(changes, e
 def test_a_rank_that_vanishes_ends_the_job(kind, job, write):
     ended = job(2, "train", write(_unlucky("forward", kind)))
     assert ended.code != 0
+    if kind != "exit":
+        assert re.search(
+            r"^dtrain: rank 1 of 2 on \S+ \(pid \d+, last seen: .*\) is gone: ", ended.output, re.M
+        )
     if kind == "exit":
         assert "something called sys.exit(0) in the middle of the run" in ended.output
     assert "run in" not in ended.output
