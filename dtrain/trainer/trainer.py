@@ -432,9 +432,9 @@ class Trainer:
         self.busy = "finishing the run"
         ended = None if self.limited else self.stop_reason
         fits = fits_at(self.replica.network, "end")
-        if self.moments or fits:
+        if self.moments or fits:  # what was trained is safe when a callback or a fit fails now
             self.saving.save(ended)
-            self.saving.settle()  # what was trained is safe when a callback or a fit fails now
+            self.saving.settle()
         self.moments("end")
         if fits:
             self._fit()

@@ -35,8 +35,8 @@ MISTAKES = {
     "an unknown key": Mistake(
         {"train.epoch": 3},
         "run.toml: unknown key 'epoch' in [train]; did you mean 'epochs'?; known: 'accumulate', 'batch_size', "
-        "'clip_norm', 'clip_value', 'dtype', 'epochs', 'exchange', 'metrics', 'non_finite', 'scale_lr', 'shards', "
-        "'steps', 'time_limit'",
+        "'check_replicas', 'clip_norm', 'clip_value', 'dtype', 'epochs', 'exchange', 'metrics', 'non_finite', "
+        "'scale_lr', 'shards', 'steps', 'stop_limit', 'time_limit'",
     ),
     "a part that no plugin provides": Mistake(
         {"optimizer.name": "adamm"},
