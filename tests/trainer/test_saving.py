@@ -224,22 +224,28 @@ def test_the_best_and_the_last_of_one_moment_are_copied_aside_once(train, monkey
 
 @pytest.mark.parametrize("take_over", [True, False])
 def test_what_a_rank_died_over_the_next_one_writes(take_over, train, monkeypatch):
-    """The best of the first epoch, copied aside by all ranks; rank 0 dies before it has begun to write it."""
-    note_best, write = Saving.note_best, Saving._write
+    """The best of the first epoch, copied aside by all ranks; rank 0 dies in the next step, with nothing written."""
+    note_best, write, one_step = Saving.note_best, Saving._write, Trainer.one_step
 
     def first_alone(self, watched):
         if self._trainer.epoch == 1:
             note_best(self, watched)
 
-    def dies(self, staged):
+    def slow(self, staged):
         communicator = self._trainer.communicator
-        if staged.names == (checkpoint.BEST,) and communicator.size == 3 and communicator.rank == 0:
-            communicator.die()
-        write(self, staged)
+        self.late = staged.names == (checkpoint.BEST,) and communicator.size == 3 and communicator.rank == 0
+        if not self.late:
+            write(self, staged)
+
+    def dies(self, *arguments):
+        if getattr(self.saving, "late", False):
+            self.communicator.die()
+        return one_step(self, *arguments)
 
     monkeypatch.setattr(Saving, "note_best", first_alone)
     undisturbed = arrays(train(3, "undisturbed"))
-    monkeypatch.setattr(Saving, "_write", dies)
+    monkeypatch.setattr(Saving, "_write", slow)
+    monkeypatch.setattr(Trainer, "one_step", dies)
     if not take_over:
         monkeypatch.setattr(Saving, "take_over", lambda self: None)
     folder = train(3, "killed", deaths={})
