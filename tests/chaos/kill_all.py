@@ -1,6 +1,6 @@
 """Jobs killed whole, by SIGKILL, at any moment, and resumed on other ranks: the weights are those of one undisturbed.
 
-    python tests/chaos/kill_all.py --runs 100 [--seed 0]
+    python -m tests.chaos.kill_all --runs 100 [--seed 0]
 
 Each run trains a net with batch norm, dropout and Adam on real processes, one to four of them, with a checkpoint
 every third step. It is killed up to three times: anywhere between the start of its processes and its end, while
@@ -29,62 +29,9 @@ from pathlib import Path
 from typing import Any
 
 from dtrain.trainer import checkpoint
+from tests.chaos import setting
 
-CONFIG = """
-[data]
-name = "digits"
-validation = 0.2
-
-[[network]]
-name = "dense"
-units = 24
-bias = false
-
-[[network]]
-name = "batch_norm"
-
-[[network]]
-name = "relu"
-
-[[network]]
-name = "dropout"
-rate = 0.2
-
-[[network]]
-name = "dense"
-units = 10
-
-[loss]
-name = "softmax_cross_entropy"
-
-[optimizer]
-name = "adam"
-lr = 0.01
-
-[[schedule]]
-name = "cosine"
-
-[train]
-epochs = 8
-batch_size = 64
-metrics = ["accuracy"]
-
-[checkpoint]
-steps = 3
-"""
-
-MPI = {
-    "OMPI_ALLOW_RUN_AS_ROOT": "1",
-    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-    "OMPI_MCA_btl": "^ofi",
-    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
-    "PRTE_MCA_hwloc_default_binding_policy": "none",
-    "OMPI_MCA_rmaps_base_oversubscribe": "1",
-    "OMPI_MCA_hwloc_base_binding_policy": "none",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-}
+CONFIG = setting.CONFIG.format(units=24, epochs=8, steps=3)
 LIMIT = 120  # seconds for one job, on a busy machine
 MOMENTS = ("anywhere", "in a write", "before the first")
 _RESUMED = re.compile(r"resumed after step (\d+) from")
@@ -120,7 +67,11 @@ class Job:
         self.log = log
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                command, env={**os.environ, **MPI}, stdout=output, stderr=output, start_new_session=True
+                command,
+                env={**os.environ, **setting.MPI},
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
 
     def alive(self) -> bool:

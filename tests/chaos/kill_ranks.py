@@ -1,6 +1,6 @@
 """Kills ranks of running jobs at random moments; every run has to end in the undisturbed run's weights.
 
-    python tests/chaos/kill_ranks.py --runs 100
+    python -m tests.chaos.kill_ranks --runs 100
 
 Needs Open MPI 5 beside this Python. A net with batch normalization, dropout and Adam is trained on 3 or 4 ranks;
 one or two of them are killed (SIGKILL): at any moment, while a checkpoint is being written, or the second while the
@@ -24,39 +24,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
+from tests.chaos import setting
+
 MOMENTS = ("any", "any", "any", "checkpoint", "recovery")
 LIMIT = 120.0
 """Seconds after which a run counts as one that hangs."""
-
-CONFIG = """
-[data]
-name = "digits"
-validation = 0.1
-[[network]]
-name = "dense"
-units = 128
-bias = false
-[[network]]
-name = "batch_norm"
-[[network]]
-name = "relu"
-[[network]]
-name = "dropout"
-rate = 0.2
-[[network]]
-name = "dense"
-units = 10
-[loss]
-name = "softmax_cross_entropy"
-[optimizer]
-name = "adam"
-[train]
-epochs = {epochs}
-batch_size = 64
-metrics = ["accuracy"]
-[checkpoint]
-steps = 20
-"""
 
 LOSS = re.compile(r"lost (?P<who>rank .*); \d+ ranks? goe?s? ?on after step [\d,]+ \((?P<ms>\d+) ms\)")
 
@@ -82,7 +54,7 @@ class Outcome:
 
 def command(ranks: int, config: Path | str, out: Path | str) -> list[str]:
     scripts = Path(sys.executable).parent
-    flags = ["--with-ft", "ulfm", "--bind-to", "none", "--map-by", ":OVERSUBSCRIBE", "-n", str(ranks)]
+    flags = ["--with-ft", "ulfm", "-n", str(ranks)]
     return [
         str(scripts / "mpirun"),
         *flags,
@@ -96,12 +68,6 @@ def command(ranks: int, config: Path | str, out: Path | str) -> list[str]:
     ]
 
 
-def environment() -> dict[str, str]:
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    root = dict.fromkeys(("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"), "1")
-    return os.environ | threads | root | {"OMPI_MCA_btl": "^ofi", "OMPI_MCA_osc": "^ucx"}
-
-
 class Job:
     """A job of ranks that are killed one by one, and what it says, line by line with the time."""
 
@@ -109,7 +75,11 @@ class Job:
         self.out, self.log = out, out.with_suffix(".log")
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                command(ranks, config, out), stdout=log, stderr=log, env=environment(), start_new_session=True
+                command(ranks, config, out),
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **setting.MPI},
+                start_new_session=True,
             )
 
     def pids(self) -> list[int]:
@@ -221,7 +191,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def series(options: argparse.Namespace, folder: Path) -> int:
     config = folder / "config.toml"
-    config.write_text(CONFIG.format(epochs=options.epochs))
+    config.write_text(setting.CONFIG.format(units=128, epochs=options.epochs, steps=20))
     sha, seconds = undisturbed(config, folder / "undisturbed", 4)
     print(f"undisturbed: {sha[:12]} in {seconds:.1f} s", flush=True)
     outcomes = []

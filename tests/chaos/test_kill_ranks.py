@@ -1,4 +1,4 @@
-"""The short form of `python tests/chaos/kill_ranks.py --runs 100`."""
+"""The short form of `python -m tests.chaos.kill_ranks --runs 100`."""
 
 from __future__ import annotations
 
