@@ -109,6 +109,7 @@ def _train(table: Table) -> TrainConfig:
         epochs=table.take("epochs", whole(1), None),
         steps=table.take("steps", whole(1), None),
         batch_size=table.take("batch_size", whole(1), 256),
+        order=table.take("order", one_of("shuffled", "replacement"), "shuffled"),
         accumulate=table.take("accumulate", whole(1), 1),
         shards=table.take("shards", either(one_of("auto", "ranks"), whole(1)), "auto"),
         metrics=_metrics(table),

@@ -72,6 +72,8 @@ class TrainConfig:
     steps: int | None = None
     batch_size: int = 256
     """Global: the whole job's, for any number of ranks."""
+    order: Literal["shuffled", "replacement"] = "shuffled"
+    """An epoch takes every sample once, in an order of its own, or draws as many at random, with replacement."""
     accumulate: int = 1
     """Micro-batches a step."""
     shards: int | Literal["auto", "ranks"] = "auto"

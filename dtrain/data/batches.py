@@ -49,17 +49,18 @@ class Batches:
     """Cuts the samples of an epoch into global batches, and takes this rank's rows of each.
 
     rows: the samples. batch_size: global. shards, first, last: how many shards, and which are this rank's.
-    dtype: of x. parts: micro-batches a batch. check: raises ValueError for targets that do not fit; asked for
-    each batch of data that are not in memory.
+    dtype: of x. parts: micro-batches a batch. replacement: an epoch draws samples at random, each as if none had
+    been drawn before, instead of all of them in a random order. check: raises ValueError for targets that do not
+    fit; asked for each batch of data that are not in memory.
     """
 
     def __init__(
         self, rows: Rows, batch_size: int, shards: int, first: int, last: int, dtype: Any, parts: int = 1,
-        check: Callable[[Array | None], None] = lambda _: None,
+        replacement: bool = False, check: Callable[[Array | None], None] = lambda _: None,
     ) -> None:  # fmt: skip
         self.samples = len(rows)
         self.count = -(-self.samples // batch_size)
-        self._rows, self._size, self._parts = rows, batch_size, parts
+        self._rows, self._size, self._parts, self._replacement = rows, batch_size, parts, replacement
         self._shards, self._first, self._last = shards, first, last
         self._dtype = np.dtype(dtype)
         self._check = check
@@ -70,8 +71,12 @@ class Batches:
         return min(self._size, self.samples - index * self._size)
 
     def order(self, seed: int, epoch: int) -> Array:
-        """Returns the order of all samples in this epoch: a function of the seed and the epoch alone."""
-        return Stream(seed, "shuffle", epoch).permutation(self.samples)
+        """Returns the samples of this epoch in their order: a function of the seed and the epoch alone."""
+        stream = Stream(seed, "shuffle", epoch)
+        if not self._replacement:
+            return stream.permutation(self.samples)
+        drawn = (stream.uniform((self.samples,)) * self.samples).astype(np.int64)
+        return np.minimum(drawn, self.samples - 1)
 
     def whole(self, index: int, order: Array | None = None) -> GlobalBatch:
         """Returns what `cut` yields, for a step that goes through it several times."""

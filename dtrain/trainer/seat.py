@@ -53,7 +53,13 @@ def make_seat(job: Job, communicator: Communicator, figures: Figures, generation
     step = make_step(replica, figures, update, job.transforms)
     staging = Staging(replica, update.slots)
     return Seat(
-        generation, replica, update, staging, step, cut(job.train, parts=config.accumulate), validation
+        generation,
+        replica,
+        update,
+        staging,
+        step,
+        cut(job.train, parts=config.accumulate, replacement=config.order == "replacement"),
+        validation,
     )
 
 

@@ -72,6 +72,7 @@ unit = "epoch"
 [train]
 steps = 100
 batch_size = 256
+order = "shuffled"
 accumulate = 1
 shards = "auto"
 metrics = [

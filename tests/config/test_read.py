@@ -43,6 +43,7 @@ FULL: dict[str, Any] = {
     "train": {
         "steps": 100,
         "batch_size": 64,
+        "order": "replacement",
         "accumulate": 2,
         "shards": 4,
         "metrics": ["accuracy", {"name": "top", "k": 5}],
@@ -88,6 +89,7 @@ def test_every_key_is_read_and_the_engines_keys_are_no_options_of_a_part():
         train=TrainConfig(
             steps=100,
             batch_size=64,
+            order="replacement",
             accumulate=2,
             shards=4,
             metrics=(Part(name="accuracy"), Part(name="top", options={"k": 5})),
@@ -157,7 +159,7 @@ def test_the_tables_are_not_shared(tables):
 
 TRAIN_KEYS = (
     "'accumulate', 'batch_size', 'check_replicas', 'clip_norm', 'clip_value', 'dtype', 'epochs', 'exchange', "
-    "'metrics', 'non_finite', 'scale_lr', 'shards', 'steps', 'stop_limit', 'time_limit'"
+    "'metrics', 'non_finite', 'order', 'scale_lr', 'shards', 'steps', 'stop_limit', 'time_limit'"
 )
 TOP_KEYS = (
     "'callback', 'checkpoint', 'data', 'loss', 'name', 'network', 'optimizer', 'plugins', 'procedure', 'regularizer', "

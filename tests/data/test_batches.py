@@ -172,3 +172,22 @@ def test_data_that_were_checked_when_they_were_read_are_not_checked_again():
 def test_whole_numbers_need_no_check():
     (batch,) = Batches(ArrayRows(np.ones((2, 3), np.int8), whole=False), 4, 1, 0, 1, "float32").cut(0)
     assert batch.x.tolist() == [[1, 1, 1]] * 2
+
+
+SAMPLES = 50
+
+
+def test_with_replacement_an_epoch_draws_as_many_samples_each_with_the_same_chance():
+    def batches(replacement, rank=0):
+        rows = ArrayRows(np.zeros((SAMPLES, 1), np.float32))
+        first, last = rank_ranges(8, 2)[rank]
+        return Batches(rows, 32, 8, first, last, np.float32, replacement=replacement)
+
+    drawn = np.array([batches(True).order(3, epoch) for epoch in range(400)])
+    assert drawn.shape == (400, SAMPLES)
+    assert_same_bits(batches(True, rank=1).order(3, 7), drawn[7])
+    counts = np.bincount(drawn.reshape(-1), minlength=SAMPLES)
+    assert abs(counts - 400).max() < 5 * np.sqrt(400 * (1 - 1 / SAMPLES))
+    left_out = SAMPLES - np.array([len(np.unique(epoch)) for epoch in drawn])
+    assert abs(left_out.mean() / SAMPLES - (1 - 1 / SAMPLES) ** SAMPLES) < 0.01
+    assert {len(np.unique(batches(False).order(3, epoch))) for epoch in range(5)} == {SAMPLES}

@@ -36,7 +36,7 @@ MISTAKES = {
         {"train.epoch": 3},
         "run.toml: unknown key 'epoch' in [train]; did you mean 'epochs'?; known: 'accumulate', 'batch_size', "
         "'check_replicas', 'clip_norm', 'clip_value', 'dtype', 'epochs', 'exchange', 'metrics', 'non_finite', "
-        "'scale_lr', 'shards', 'steps', 'stop_limit', 'time_limit'",
+        "'order', 'scale_lr', 'shards', 'steps', 'stop_limit', 'time_limit'",
     ),
     "a part that no plugin provides": Mistake(
         {"optimizer.name": "adamm"},
