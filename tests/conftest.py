@@ -22,7 +22,7 @@ from dtrain.communicator.environment import launched
 
 LAUNCHED = launched()
 MANY = LAUNCHED is not None and LAUNCHED.size > 1
-TIMEOUT = float(os.environ.get("DTRAIN_TEST_TIMEOUT", "30"))  # seconds for one test under mpirun
+TIMEOUT = float(os.environ.get("DTRAIN_TEST_TIMEOUT", "120"))  # seconds for one test under mpirun
 
 OPEN_MPI = {
     "OMPI_ALLOW_RUN_AS_ROOT": "1",

@@ -20,7 +20,7 @@ UNDER_MPIRUN = ("mpi", "communicator/test_communicators.py", "testing/test_on_ra
 def test_the_tests_pass_under_mpirun(mpirun, ranks):
     pytest_options = ["-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider", "--with-mpi"]
     job = mpirun(
-        ranks, ["-m", "mpi4py", *pytest_options, *(str(HERE / path) for path in UNDER_MPIRUN)], timeout=120
+        ranks, ["-m", "mpi4py", *pytest_options, *(str(HERE / path) for path in UNDER_MPIRUN)], timeout=400
     )
     if job.code:
         pytest.fail(f"{ranks} ranks: exit code {job.code}\n{job.output}", pytrace=False)
