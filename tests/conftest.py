@@ -20,6 +20,10 @@ import pytest
 
 from dtrain.communicator.environment import launched
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # So it is in a background job, and processes under test would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 LAUNCHED = launched()
 MANY = LAUNCHED is not None and LAUNCHED.size > 1
 TIMEOUT = float(os.environ.get("DTRAIN_TEST_TIMEOUT", "120"))  # seconds for one test under mpirun
