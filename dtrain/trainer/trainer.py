@@ -38,7 +38,6 @@ from .voices import NOTHING, Heard, Voices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from dtrain.communicator.protocol import Communicator
     from dtrain.contracts import Rows

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from dtrain import Activation, Array, Backward, Context, Initializer, Layer, Maker, Shape
@@ -21,6 +23,8 @@ class Dense(Layer):
 
     examples = [{"units": 3}, {"units": 3, "bias": False, "activation": "tanh"}]
 
+    called: ClassVar[str] = "dense"
+
     def __init__(
         self,
         units: int,
@@ -35,7 +39,7 @@ class Dense(Layer):
     def build(self, shape: Shape, make: Maker) -> Shape:
         if len(shape) != 1:
             raise ValueError(
-                f"dense takes samples of one dimension, got {shape}; put a flatten layer before it"
+                f"{self.called} takes samples of one dimension, got {shape}; put a flatten layer before it"
             )
         (n_in,) = shape
         self.weight = make.parameter("weight", (n_in, self.units), self.initializer, fans=(n_in, self.units))

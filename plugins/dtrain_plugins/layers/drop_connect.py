@@ -4,10 +4,12 @@ from typing import Literal
 
 import numpy as np
 
-from dtrain import Activation, Array, Backward, Context, Initializer, Layer, Maker, Parameter, Shape
+from dtrain import Activation, Array, Backward, Context, Initializer, Parameter
+
+from .dense import Dense
 
 
-class DropConnect(Layer):
+class DropConnect(Dense):
     """A fully connected layer whose weights are set to zero, each with probability `rate`: y = f(x·(M∘W) + b).
 
     x: (rows, n_in) → y: (rows, units). W, M: (n_in, units). b: (units,), zero at the start. The mask M is drawn
@@ -34,6 +36,8 @@ class DropConnect(Layer):
         {"units": 3, "rate": 0.0, "bias": False},
     ]
 
+    called = "drop_connect"
+
     def __init__(
         self,
         units: int,
@@ -44,30 +48,14 @@ class DropConnect(Layer):
         activation: Activation | None = None,
         mask_bias: bool = False,
     ) -> None:
-        if units < 1:
-            raise ValueError(f"units must be at least 1, got {units}")
+        super().__init__(units, initializer, bias, activation)
         if not 0 <= rate < 1:
             raise ValueError(f"rate is the probability to drop, in [0, 1), got {rate}")
         if mask_bias and not bias:
             raise ValueError(
                 "mask_bias needs a bias, got mask_bias = true with bias = false; leave one of them out"
             )
-        self.units, self.keep, self.mode = units, 1 - rate, mode
-        self.initializer, self.activation = initializer, activation
-        self.has_bias, self.masks_bias = bias, mask_bias
-
-    def build(self, shape: Shape, make: Maker) -> Shape:
-        if len(shape) != 1:
-            raise ValueError(
-                f"drop_connect takes samples of one dimension, got {shape}; put a flatten layer before it"
-            )
-        (n_in,) = shape
-        self.weight = make.parameter("weight", (n_in, self.units), self.initializer, fans=(n_in, self.units))
-        if self.has_bias:
-            self.bias = make.parameter("bias", (self.units,), "zeros", role="bias")
-        if self.activation is None:
-            return (self.units,)
-        return make.layer(self.activation, (self.units,), "activation")
+        self.keep, self.mode, self.masks_bias = 1 - rate, mode, mask_bias
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         mask = self._mask(self.weight, x, context)
