@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -289,6 +290,32 @@ def load_mpi() -> Any:
     if recovers:
         ENDING.watch(MPI)
     return MPI
+
+
+def loaded_library() -> dict[str, Any]:
+    """Returns the vendor, version (a list of numbers) and path of the MPI library that Python loads, unstarted.
+
+    For a process that will not use MPI. Raises UserError where there is none.
+    """
+    try:
+        import mpi4py
+
+        mpi4py.rc.initialize = False
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        raise UserError(f"{NO_MPI} ({str(error).splitlines()[0]})") from error
+    vendor, version = MPI.get_vendor()
+    return {"vendor": vendor, "version": list(version), "path": _mapped("libmpi.so", "libmpi-")}
+
+
+def _mapped(*stems: str) -> str | None:
+    """Returns the path of the shared library, loaded here, whose name starts so."""
+    with suppress(OSError):
+        for line in Path("/proc/self/maps").read_text(errors="replace").splitlines():
+            path = line.split(None, 5)[-1]
+            if path.rpartition("/")[2].startswith(stems):
+                return path
+    return None
 
 
 def check_launch(started: Launched | None, size: int, library: str) -> None:

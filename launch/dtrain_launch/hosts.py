@@ -75,17 +75,22 @@ def dealt(ranks: int, hosts: Sequence[Host]) -> list[int]:
     return given
 
 
+def remote_shell(agent: str | None) -> tuple[str, ...]:
+    """The words in front of a host and a command; ssh, without a password, where no agent is named."""
+    return _SSH if agent is None else tuple(shlex.split(agent))
+
+
 def unreachable(hosts: Iterable[Host], agent: str | None, seconds: float = _PROBE_SECONDS) -> set[str]:
     """The names of the hosts on which `agent HOST true` fails or takes longer.
 
     Where there is no such program, nobody is known to be lost.
     """
-    shell = _SSH if agent is None else tuple(shlex.split(agent))
+    shell = remote_shell(agent)
     probes: dict[str, subprocess.Popen[bytes]] = {}
     nowhere = subprocess.DEVNULL
     with contextlib.suppress(OSError):
         for host in hosts:
-            if not _is_here(host.name):
+            if not is_here(host.name):
                 command = [*shell, host.name, "true"]
                 probes[host.name] = subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere)
     deadline = time.monotonic() + seconds
@@ -101,7 +106,8 @@ def _answers(probe: subprocess.Popen[bytes], deadline: float) -> bool:
         return False
 
 
-def _is_here(name: str) -> bool:
+def is_here(name: str) -> bool:
+    """Whether a host's name means this one."""
     own = os.uname().nodename
     return name in ("localhost", "127.0.0.1", own, own.partition(".")[0])
 
