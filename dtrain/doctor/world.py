@@ -104,6 +104,10 @@ class World:
             if found is not None:
                 yield host, found
 
+    def seated(self, check: str) -> Iterator[tuple[HostReport, Facts]]:
+        """Those of them that are to carry ranks: the job may be for other hosts than this one."""
+        return ((host, found) for host, found in self.answering(check) if host.ranks)
+
     def deaf(self, check: str) -> Iterator[tuple[HostReport, str]]:
         """The hosts that answered, but where this check could not look, with the reason."""
         for host in self.hosts:

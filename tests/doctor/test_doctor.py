@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import re
 import subprocess
 import sys
 import time
@@ -95,6 +97,22 @@ def test_an_mpirun_that_hangs_does_not_hang_the_doctor(doctor, stand_in, tmp_pat
     assert ended.findings["software"][0]["status"] == "ok"
     for pid in (tmp_path / "pids").read_text().split():
         assert not Path("/proc", pid).exists()
+
+
+def test_a_host_that_is_silent_is_named_and_the_rest_goes_on(doctor, tmp_path):
+    agent = tmp_path / "agent"
+    agent.write_text("#!/bin/sh\nexec sleep 600\n")
+    agent.chmod(0o755)
+    ended = doctor("--json", "--hosts", f"{platform.node()}:2,elsewhere:2", "--rsh-agent", str(agent))
+    found = ended.findings
+    assert ended.code == 1, ended.out
+    assert ended.seconds < 15
+    assert re.match(
+        r"elsewhere did not answer within \d s; the rest is tried without it", found["hosts"][0]["text"]
+    )
+    assert found["hosts"][0]["remedy"] == [f"this has to work, without a password: {agent} elsewhere true"]
+    assert found["software"][0]["status"] == "ok"
+    assert "2 ranks on this host are one job" in found["ranks"][0]["text"]
 
 
 def test_processes_that_do_not_find_each_other(doctor, stand_in):

@@ -20,7 +20,7 @@ def look(_: Facts) -> Facts:
 
 
 def judge(world: World) -> Iterator[Finding]:
-    for host, found in world.answering("cores"):
+    for host, found in world.seated("cores"):
         yield from _host(world, host, len(found["mask"]), found["quota"])
         if overloaded(found):
             yield warn(

@@ -39,7 +39,7 @@ def judge(world: World) -> Iterator[Finding]:
         model = None
     elif world.config is not None and model is None:
         yield skip(f"{world.config} was not built in time; what it takes is not known")
-    for host, found in world.answering("memory"):
+    for host, found in world.seated("memory"):
         yield _host(world, host, found, model)
 
 

@@ -23,8 +23,9 @@ def judge(world: World) -> Iterator[Finding]:
     if len(world.hosts) < 2:
         return
     wrong = False
+    carrying = {host.name for host in world.hosts if host.ranks}
     for host in world.hosts:
-        for finding in (*_others(host), *_own(host)):
+        for finding in (*_others(host, carrying), *_own(host)):
             wrong = True
             yield finding
     if not wrong and any(host.links for host in world.hosts):
@@ -32,15 +33,16 @@ def judge(world: World) -> Iterator[Finding]:
         yield ok(f"every host finds the others: {', '.join(sorted(known))}")
 
 
-def _others(host: HostReport) -> Iterator[Finding]:
+def _others(host: HostReport, carrying: set[str]) -> Iterator[Finding]:
+    """carrying: the hosts with ranks; one that only starts them is found by its address."""
     for peer, link in host.links.items():
         if link.get("error") == "name":
-            yield fail(
+            yield (fail if peer in carrying else warn)(
                 f"{host.name} does not know the name {peer}: {link['why']}",
                 f"on {host.name}, as root: echo 'ADDRESS {peer}' >> /etc/hosts   # or mend its DNS",
             )
-        elif peer != host.name and link.get("address", "").startswith("127."):
-            yield fail(
+        elif link.get("address", "").startswith("127."):
+            yield (fail if peer in carrying else warn)(
                 f"{host.name} takes {peer} for itself: the name resolves to {link['address']}",
                 f"on {host.name}: grep -n {peer} /etc/hosts   # and put the real address there",
             )

@@ -12,6 +12,13 @@ def test_a_name_that_is_not_known():
     assert bad("ports", world) == []
 
 
+def test_a_host_without_ranks_may_have_a_name_of_its_own():
+    world = healthy(2)
+    world.hosts[0].ranks = 0
+    world.hosts[1].links["node0"] = {"error": "name", "why": "Name or service not known"}
+    assert [status for status, _ in bad("names", world)] == ["warn"]
+
+
 def test_a_name_that_leads_back():
     world = healthy(2)
     world.here.links["node1"]["address"] = "127.0.1.1"

@@ -26,6 +26,15 @@ def test_a_host_without_the_environment():
     )
 
 
+def test_a_host_that_only_starts_the_ranks_needs_no_room_for_them():
+    world = healthy(2)
+    world.here.ranks = 0
+    world.here.facts["/dev/shm"]["free"] = world.here.facts["memory"]["free"] = 0
+    for check in ("cores", "/dev/shm", "memory"):
+        assert [one.status for one in judged(check, world)] == ["ok"]
+        assert "node0" not in judged(check, world)[0].text
+
+
 def test_looking_that_did_not_end():
     world = healthy()
     world.held_up = True
