@@ -91,8 +91,7 @@ def _nothing(world: World, job: JobReport) -> Finding:
 def _remedies(world: World, job: JobReport) -> Iterator[str]:
     if "SLURM_JOB_ID" in world.environment:
         yield "start by `dtrain launch` within salloc or sbatch; by srun, only with the site's own MPI: srun --mpi=pmix"
-    if world.mpirun is not None:
-        yield f"look at the lines on mpi: the library must belong to {world.mpirun.mpirun}"
+    yield "mend first what else has failed here: mpi, /dev/shm, software or ports may be the cause"
     yield _TRY.format(job.ranks)
 
 

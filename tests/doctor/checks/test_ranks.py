@@ -26,7 +26,7 @@ def test_singletons():
     )
     assert found.remedy == (
         "start by `dtrain launch` within salloc or sbatch; by srun, only with the site's own MPI: srun --mpi=pmix",
-        "look at the lines on mpi: the library must belong to /env/bin/mpirun",
+        "mend first what else has failed here: mpi, /dev/shm, software or ports may be the cause",
         TRY,
     )
 
