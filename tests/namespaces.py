@@ -112,8 +112,11 @@ class Hosts:
         (etc / "hosts").write_text("127.0.0.1 localhost\n" + "".join(table))
         ip("netns", "add", name)
         undo.callback(ip, "netns", "del", name)
-        ip("link", "add", f"{self._stem}v{number}", "type", "veth", "peer", "name", "eth0", "netns", name)
-        ip("link", "set", f"{self._stem}v{number}", "master", bridge, "up")
+        cable = f"{self._stem}v{number}"
+        ip("link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", name)
+        # Sockets that still wait keep a host alive, without a name, for minutes.
+        undo.callback(ip, "link", "del", cable)
+        ip("link", "set", cable, "master", bridge, "up")
         ip("-n", name, "addr", "add", f"{self._net}.{number}/24", "dev", "eth0")
         ip("-n", name, "link", "set", "eth0", "up")
         ip("-n", name, "link", "set", "lo", "up")
