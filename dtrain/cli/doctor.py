@@ -55,9 +55,13 @@ def _asked(options: argparse.Namespace) -> Asked:
         hosts = read_hosts(options.hosts) if options.hosts is not None else ()
         if options.hostfile is not None:
             hosts = read_hostfile(Path(options.hostfile))
-        found = None if hosts else read_allocation(os.environ)
     except LaunchError as error:
         raise ConfigError(f"doctor{str(error).removeprefix('launch')}") from error
+    found, misallocated = None, ""
+    try:
+        found = None if hosts else read_allocation(os.environ)
+    except LaunchError as error:
+        misallocated = str(error).removeprefix("launch ")
     given = hosts or (found.hosts if found else ())
     config = load(options.config) if options.config is not None else None
     return Asked(
@@ -67,6 +71,7 @@ def _asked(options: argparse.Namespace) -> Asked:
         config=options.config,
         shards=config.train.shards if config else "auto",
         scheduler=found.scheduler if found else None,
+        misallocated=misallocated,
         allocated=found.hosts if found and not found.told else (),
         environment=dict(os.environ),
         limit=options.limit,

@@ -15,7 +15,7 @@ class Asked:
     """ranks: of the job that is tried, at least 1. hosts: as for `dtrain launch`; none: this one.
 
     allocated: the hosts that a scheduler has given, which mpirun finds by itself, and no remote shell.
-    shards: what the config says. limit: seconds in all.
+    misallocated: what is wrong with a scheduler's variables. shards: what the config says. limit: seconds in all.
     """
 
     ranks: int
@@ -24,6 +24,7 @@ class Asked:
     config: str | None = None
     shards: int | str = "auto"
     scheduler: str | None = None
+    misallocated: str = ""
     allocated: tuple[Host, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     limit: float = 10.0

@@ -69,13 +69,20 @@ class Child:
             with suppress(OSError):
                 self._process.stdin.write(f"{line}\n".encode())
 
-    def end(self) -> None:
-        """Closes its stdin, and kills its whole process group if it is still there."""
+    def end(self, patience: float = 0.0) -> None:
+        """Closes its stdin, and kills its whole process group if it is still there.
+
+        patience: seconds that it has for an end of its own, after SIGTERM.
+        """
         if self._process is None:
             return
         if self._process.stdin is not None:
             with suppress(OSError):
                 self._process.stdin.close()
+        if patience and self._process.poll() is None:
+            self._process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(patience)
         if self._process.poll() is None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)

@@ -37,8 +37,12 @@ if TYPE_CHECKING:
 
 VERSION = 0.2
 """The part of the limit that `mpirun --version` may take."""
-LOOK, CONNECT, JOB, END = 0.45, 0.6, 0.84, 0.88
+LOOK, CONNECT, JOB, END = 0.45, 0.6, 0.82, 0.9
 """When, of the limit, a silent host is given up, connections are, the job of ranks is ended, and all else."""
+
+
+LEAVE = 0.5
+"""Seconds in which mpirun may end its processes on other hosts, where nobody else can."""
 
 
 def examine(asked: Asked) -> World:
@@ -48,20 +52,23 @@ def examine(asked: Asked) -> World:
     does not answer may keep for ever.
     """
     world = _world(asked)
-    end = time.monotonic() + asked.limit
+    begun = time.monotonic()
+    over = threading.Event()
+    work = threading.Thread(target=_look, args=(asked, world, begun, over), daemon=True)
     with Brood() as brood:
         try:
-            work = threading.Thread(target=_look, args=(asked, world, end - asked.limit), daemon=True)
             work.start()
             work.join(END * asked.limit)
             world.held_up = work.is_alive()
-        finally:
+        finally:  # also at Ctrl-C
+            over.set()
             brood.clear(patience=0.1, limit=0.4)
+            work.join(1)  # its files
     return world
 
 
-def _look(asked: Asked, world: World, begun: float) -> None:
-    """Fills the world, piece by piece."""
+def _look(asked: Asked, world: World, begun: float, over: threading.Event) -> None:
+    """Fills the world, piece by piece, until it is over."""
 
     def at(part: float) -> float:
         return begun + part * asked.limit
@@ -73,7 +80,8 @@ def _look(asked: Asked, world: World, begun: float) -> None:
         probes.look(at(LOOK if len(world.hosts) > 1 else CONNECT))
         probes.connect(at(CONNECT))
         world.trials = {name: trial(*started, at(CONNECT)) for name, started in trials.items()}
-    _try_job(asked, world, at(JOB))
+    if not over.is_set():
+        _try_job(asked, world, at(JOB))
     if model is not None:
         model.wait(lambda model: model.record("model") is not None, at(JOB))
         world.model = model.record("model")
@@ -93,6 +101,7 @@ def _world(asked: Asked) -> World:
         hosts=[here, *others],
         environment=asked.environment,
         scheduler=asked.scheduler,
+        misallocated=asked.misallocated,
         srun=shutil.which("srun") is not None,
         config=asked.config,
         shards=asked.shards,
@@ -143,7 +152,7 @@ def _try_job(asked: Asked, world: World, deadline: float) -> None:
     token = f"{TOKEN}{secrets.token_hex(8)}" if world.through_ranks else None
     child = start(rank_job(ranks, hosts, asked.agent, asked.shards, token, asked.environment), world.mpirun)
     world.job = watch(child, ranks, deadline)
-    child.end()
+    child.end(patience=LEAVE)
     if token is not None:
         take_hosts(child, world.job, world.hosts)
         for left in Path.cwd().glob(f"{token}*"):

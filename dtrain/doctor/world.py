@@ -69,6 +69,7 @@ class Start:
 class World:
     """All of it. hosts: the first is this one. mpirun: that `dtrain launch` takes; on_path: that a shell takes.
 
+    misallocated: what is wrong with a scheduler's variables. srun: whether it is on PATH.
     trials: how mpirun starts "cores" and "more" ranks with the launcher's flags, and "bare" with none.
     model: the numbers of the config, or its error. shell, python: as a user would type them.
     through_ranks: whether other hosts were seen by the ranks alone, as within Slurm.
@@ -82,6 +83,7 @@ class World:
     no_mpirun: str = ""
     on_path: Flavour | None = None
     scheduler: str | None = None
+    misallocated: str = ""
     srun: bool = False
     trials: dict[str, Start] = field(default_factory=dict)
     job: JobReport | None = None

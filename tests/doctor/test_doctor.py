@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -97,6 +98,21 @@ def test_an_mpirun_that_hangs_does_not_hang_the_doctor(doctor, stand_in, tmp_pat
     assert ended.findings["software"][0]["status"] == "ok"
     for pid in (tmp_path / "pids").read_text().split():
         assert not Path("/proc", pid).exists()
+
+
+def test_ctrl_c_leaves_nothing(stand_in, tmp_path):
+    command = [sys.executable, "-P", "-m", "dtrain", "doctor", "--limit", "60"]
+    environment = {**os.environ, **stand_in("echo $$ >> pids; sleep 600")}
+    process = subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    pids = tmp_path / "pids"
+    while not pids.exists() or len(pids.read_text().split()) < 3:
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (130, "dtrain: interrupted; nothing changed\n")
+    assert not any(Path("/proc", pid).exists() for pid in pids.read_text().split())
+    assert not list(tmp_path.glob(".dtrain-doctor-*"))
 
 
 def test_a_host_that_is_silent_is_named_and_the_rest_goes_on(doctor, tmp_path):

@@ -100,6 +100,8 @@ def test_a_firewall_is_suspected(pair, tmp_path):
     assert code == 1
     assert told["seconds"] < 12
     assert any(f"{first} does not reach {second} ({address})" in text for text in failed(told)["ports"])
+    assert "ranks" in failed(told)  # MPI could not, either
+    assert [pair.processes(name) for name in pair.names] == [[], []]
 
 
 def told_address(hosts: Hosts, name: str) -> str:

@@ -10,6 +10,11 @@ from ..world import World
 
 
 def judge(world: World) -> Iterator[Finding]:
+    if world.misallocated:
+        yield fail(
+            f"the variables of a scheduler's job do not tell its hosts: {world.misallocated}",
+            "unset SLURM_JOB_ID PBS_JOBID LSB_JOBID   # outside of a job; within one, name them: --hosts a:8,b:8",
+        )
     if world.scheduler is None:
         return
     if world.scheduler == "Slurm" and not world.srun:

@@ -49,6 +49,13 @@ def test_slurms_variables_without_slurm():
     assert judged("scheduler", world)[0].text == "in an allocation of Slurm: 1 host"
 
 
+def test_a_schedulers_variables_that_lead_nowhere():
+    world = healthy()
+    world.misallocated = "PBS_NODEFILE /x: expected a file of hosts, got: No such file or directory"
+    text = f"the variables of a scheduler's job do not tell its hosts: {world.misallocated}"
+    assert bad("scheduler", world) == [("fail", text)]
+
+
 def test_root_is_told_what_a_bare_mpirun_needs():
     world = healthy()
     world.here.facts["root"] = {"user": 0, "container": True}
