@@ -44,6 +44,13 @@ def doctor(options: argparse.Namespace, scope: Scope) -> int:
     return 0 if report.healthy(said) else FAILED
 
 
+def _is_there() -> bool:
+    try:
+        return Path.cwd().is_dir()
+    except FileNotFoundError:
+        return False
+
+
 def _asked(options: argparse.Namespace) -> Asked:
     """Returns what is asked, checked. Raises ConfigError."""
     from dtrain.doctor.asked import Asked
@@ -62,6 +69,10 @@ def _asked(options: argparse.Namespace) -> Asked:
         found = None if hosts else read_allocation(os.environ)
     except LaunchError as error:
         misallocated = str(error).removeprefix("launch ")
+    if not _is_there():
+        raise ConfigError(
+            "doctor: expected a working directory that is there, got one that was removed; cd to another"
+        )
     given = hosts or (found.hosts if found else ())
     config = load(options.config) if options.config is not None else None
     return Asked(

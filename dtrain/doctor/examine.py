@@ -39,8 +39,6 @@ VERSION = 0.2
 """The part of the limit that `mpirun --version` may take."""
 LOOK, CONNECT, JOB, END = 0.45, 0.6, 0.82, 0.9
 """When, of the limit, a silent host is given up, connections are, the job of ranks is ended, and all else."""
-
-
 LEAVE = 0.5
 """Seconds in which mpirun may end its processes on other hosts, where nobody else can."""
 
@@ -48,13 +46,20 @@ LEAVE = 0.5
 def examine(asked: Asked) -> World:
     """Returns what was found within the limit; every process that was started has ended.
 
-    Raises nothing for what is wrong, and hangs for nothing: all is done in a thread, which a file system that
-    does not answer may keep for ever.
+    Nothing that is wrong there raises, and nothing hangs: all is done in a thread, which a file system that does
+    not answer may keep for ever.
     """
     world = _world(asked)
     begun = time.monotonic()
-    over = threading.Event()
-    work = threading.Thread(target=_look, args=(asked, world, begun, over), daemon=True)
+    over, failures = threading.Event(), []
+
+    def look() -> None:
+        try:
+            _look(asked, world, begun, over)
+        except Exception as error:
+            failures.append(error)
+
+    work = threading.Thread(target=look, daemon=True)
     with Brood() as brood:
         try:
             work.start()
@@ -64,6 +69,8 @@ def examine(asked: Asked) -> World:
             over.set()
             brood.clear(patience=0.1, limit=0.4)
             work.join(1)  # its files
+    if failures:
+        raise failures[0]
     return world
 
 

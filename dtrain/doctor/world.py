@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -119,4 +120,4 @@ class World:
 
     def on(self, host: HostReport, command: str) -> str:
         """A command as it is typed here to run there."""
-        return command if host is self.here else f"{self.shell} {host.name} {command!r}"
+        return command if host is self.here else f"{self.shell} {host.name} {shlex.quote(command)}"

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..finding import Finding, fail, ok, warn
-from ..wording import grouped, size
+from ..wording import size
 from ..world import Facts, World
 
 TOKEN = ".dtrain-doctor-"
@@ -66,13 +66,9 @@ def judge(world: World) -> Iterator[Finding]:
             )
             return
     if good and len(good) == sum(1 for _ in world.answering("directory")):
-        free = grouped({host.name: f"{size(found['free'])} free" for host, found in good[:1]})
-        room = (
-            free
-            if len(good) == 1
-            else f"shared by {', '.join(h.name for h, _ in good)}; {size(good[0][1]['free'])} free"
-        )
-        yield ok(f"{good[0][1]['path']}: can be written; {room}")
+        names = [host.name for host, _ in good]
+        shared = f"shared by {', '.join(names)}; " if len(names) > 1 else ""
+        yield ok(f"{good[0][1]['path']}: can be written; {shared}{size(good[0][1]['free'])} free")
 
 
 def _share(host: str, path: str) -> tuple[str, ...]:

@@ -18,7 +18,8 @@ _TRY = "dtrain launch -n {} --dry-run -- train digits   # the command, to try it
 def judge(world: World) -> Iterator[Finding]:
     job = world.job
     if job is None:
-        yield skip("no job was tried: there is no mpirun for it")
+        why = "there is no mpirun for it" if world.mpirun is None else "no host for it has answered in time"
+        yield skip(f"no job was tried: {why}")
         return
     alone = [one for one in job.worlds if one["size"] == 1]
     if job.errors:
@@ -28,8 +29,8 @@ def judge(world: World) -> Iterator[Finding]:
         yield from _together(job, job.worlds[0], busy)
     elif job.worlds and alone:
         yield fail(
-            f"{counted(len(alone), 'process')} started, each of them rank 0 of 1"
-            + ": the MPI library is not the launcher's, and N separate models would be trained",
+            f"{counted(len(alone), 'process')} started, each of them rank 0 of 1: the MPI library is not the "
+            "launcher's, and N separate models would be trained",
             *_remedies(world, job),
         )
     elif job.worlds:
@@ -74,11 +75,9 @@ def _nothing(world: World, job: JobReport) -> Finding:
             f"mpirun ended with exit code {job.code} before the ranks were one job; {_last(job)}",
             *_remedies(world, job),
         )
-    missing = job.ranks - count
-    if missing:
+    if count < job.ranks:
         return fail(
-            f"{count} of {counted(job.ranks, 'process')} started within {job.seconds:.0f} s"
-            + f"; {_last(job)}",
+            f"{count} of {counted(job.ranks, 'process')} started within {job.seconds:.0f} s; {_last(job)}",
             *_remedies(world, job),
         )
     return fail(

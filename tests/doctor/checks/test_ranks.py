@@ -86,7 +86,9 @@ def test_ranks_of_one_host_without_shared_memory():
     assert [status for status, _ in bad("ranks", world)] == ["warn"]
 
 
-def test_no_mpirun():
+def test_no_job():
     world = healthy()
     world.job = None
+    assert bad("ranks", world) == [("skip", "no job was tried: no host for it has answered in time")]
+    world.mpirun = None
     assert bad("ranks", world) == [("skip", "no job was tried: there is no mpirun for it")]
