@@ -37,7 +37,8 @@ class BatchNorm(Normalization):
     rows; with shards = "ranks" they change with the number of ranks. The running statistics take in the groups'
     means and unbiased variances, weighed by their counts; "exact" ones are those of the whole set in any case.
 
-    With `accumulate`, the statistics are a micro-batch's. Raises ValueError for options out of range, a window
+    With `accumulate`, the statistics are a micro-batch's. In float32, y is right for x of any size; dx loses its
+    digits for x beyond 1e21, where it is below 1e-21 itself. Raises ValueError for options out of range, a window
     without "cumulative", and samples without a dimension. One exchange forward (counts, sums, squares), one
     backward (Σdy, Σdy·x̂); in groups, as many numbers for each group.
 

@@ -21,8 +21,8 @@ class ScalarNorm(Normalization):
     role "scale") and β (d,) (0, role "bias") are learned, one a feature; without, they are 1 and 0. Raises
     ValueError for momentum or epsilon out of range, and for samples without a dimension.
 
-    With `accumulate`, the statistics are a micro-batch's. One exchange forward, one backward, as in `batch_norm`:
-    the moments of the features are sent, and merged, so that features of any size keep their digits.
+    With `accumulate`, the statistics are a micro-batch's. One exchange forward, one backward, and the range of x, as
+    in `batch_norm`: the moments of the features are sent, and merged, so that features of any size keep their digits.
     After Ioffe & Szegedy, "Batch normalization", 2015, with the statistics of Ba, Kiros & Hinton, "Layer
     normalization", 2016, taken over all rows instead of each.
     """
