@@ -12,8 +12,10 @@ from dtrain_launch.command import command_line, shell_line
 from dtrain_launch.errors import LaunchError
 from dtrain_launch.find import find_mpirun, given_mpirun, python_prefixes
 from dtrain_launch.flavour import Flavour, detect
+from dtrain_launch.inside import Silent, check_alone
 from dtrain_launch.job import Job, logged_program
 from dtrain_launch.logs import Logs
+from dtrain_launch.probe import check_hosts
 from dtrain_launch.run import run_of
 
 
@@ -26,9 +28,14 @@ def main(argv: list[str]) -> int:
 
             print(job_text(options, tuple(argv), Path.cwd()), end="")
             return 0
-        return launch(
-            _job(options), _flavour(options), options.restarts, logs=options.logs, dry_run=options.dry_run
-        )
+        job, flavour = _job(options), _flavour(options)
+        if not options.dry_run:
+            check_alone(os.environ)
+            if options.named:
+                check_hosts(job.hosts, job.agent, Path.cwd(), job.program[0], job.environment)
+        return launch(job, flavour, options.restarts, logs=options.logs, dry_run=options.dry_run)
+    except Silent:
+        return 2
     except LaunchError as error:
         print(f"dtrain: {error}", file=sys.stderr)
         return 2
