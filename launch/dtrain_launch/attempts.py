@@ -71,7 +71,10 @@ class Attempts:
         show(shell_line(arguments, variables))
         if self.logs is not None:
             self.logs.begin()
-        ended = supervise(arguments, {**job.environment, **variables}, self.patience.grace, release)
+        if job.report is not None:
+            job.report.unlink(missing_ok=True)
+        settings = {**job.environment, **variables}
+        ended = supervise(arguments, settings, self.patience.grace, release, job.report)
         if self.logs is not None and self._broke_off(ended):
             _show_last_words(self.logs)
         return ended

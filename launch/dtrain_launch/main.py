@@ -1,7 +1,9 @@
 """The command `dtrain launch`: reads its arguments, plans, prints, runs, returns an exit code."""
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,7 +67,21 @@ def launch(
         if dry_run:
             print(line)
             return 0
-        return Attempts(flavour, run, patience, kept).work(job)
+        with reporting(job) as job:
+            return Attempts(flavour, run, patience, kept).work(job)
+
+
+@contextlib.contextmanager
+def reporting(job: Job) -> Iterator[Job]:
+    """The job with a file for the reason why it ends, in the folder that all hosts share; removed at the end."""
+    if not job.hosts or "DTRAIN_REPORT" in job.environment:
+        yield job
+        return
+    path = Path.cwd() / f".dtrain-{os.uname().nodename}-{os.getpid()}.json"
+    try:
+        yield replace(job, report=path)
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _job(options: Options) -> Job:

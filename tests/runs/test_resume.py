@@ -297,7 +297,7 @@ def test_figures_for_which_the_disk_has_no_room_end_the_run_in_one_line_and_resu
     )
     assert "Traceback" not in ended.err
     metrics.with_name("kept").replace(metrics)
-    assert dtrain("train", write(), "--resume", "--out", "out").code == 0
+    assert dtrain("train", "--resume", "--out", "out").code == 0
     assert summary(elsewhere / "out")["weights_sha256"] == sha(config())
 
 
