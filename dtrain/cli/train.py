@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
+from dtrain.communicator.environment import left_idle
 from dtrain.config import Config, load
 from dtrain.config.duration import seconds
 from dtrain.errors import ConfigError, UserError
@@ -15,6 +17,12 @@ from .guard import Scope
 
 def train(options: argparse.Namespace, scope: Scope) -> int:
     """Trains a config; under a launcher, this rank's part of the job. Returns the exit code."""
+    if tasks := left_idle():
+        print(
+            f"dtrain: warning: one process, though Slurm has {tasks} tasks ready for this job; "
+            "`dtrain launch -- train …` uses them all",
+            file=sys.stderr,
+        )
     config, limit, error = _load(options)
     shards = config.train.shards if config else "auto"
     set_threads(threads_for(shards, scope.launched.local_size if scope.launched else 1))

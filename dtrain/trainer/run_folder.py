@@ -7,8 +7,8 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from math import inf, isfinite, nan
 from pathlib import Path
@@ -16,7 +16,7 @@ from time import strftime
 from typing import TYPE_CHECKING, Any
 
 from dtrain.config import dump
-from dtrain.errors import ConfigError
+from dtrain.errors import ConfigError, RunError
 
 from .agreement import agree
 
@@ -32,6 +32,9 @@ FILES = (*MARKS, "plugins.json", "ranks.json", "environment.json")
 
 COLUMNS = ("kind", "name", "plugin", "distribution", "version")
 """What a row of plugins.json holds at least."""
+
+FIRST_BYTES = 1 << 16
+"""About what a run writes before its first checkpoint."""
 
 
 def default_folder(name: str) -> Path:
@@ -66,7 +69,7 @@ def check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
 
 
 def _check_place(folder: Path) -> None:
-    """Raises OSError or ConfigError unless the folder, or the nearest one above it, takes a new file."""
+    """Raises OSError or ConfigError unless the folder, or the nearest one above it, takes the first files."""
     if "\0" in str(folder):  # which `exists` swallows
         raise ValueError("embedded null byte")
     existing = folder
@@ -74,8 +77,8 @@ def _check_place(folder: Path) -> None:
         existing = existing.parent
     if not existing.is_dir():
         raise ConfigError(f"--out {folder}: expected a folder, got a file{_at(existing, folder)}")
-    with tempfile.TemporaryFile(dir=existing):
-        pass
+    with tempfile.TemporaryFile(dir=existing) as file:
+        file.write(bytes(FIRST_BYTES))
 
 
 def _at(existing: Path, folder: Path) -> str:
@@ -83,13 +86,31 @@ def _at(existing: Path, folder: Path) -> str:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Writes a file so that it is there whole or not at all."""
+    """Writes a file so that it is there whole or not at all. Raises RunError, and leaves nothing aside then."""
     aside = path.with_name(f".{path.name}.tmp")
-    with aside.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    with _writing(path):
+        try:
+            with aside.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(path)
+        except OSError:
+            with suppress(OSError):
+                aside.unlink()
+            raise
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turns what a disk refuses, say because it is full, into a RunError."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"{path}: expected a file to be written, got: {error.strerror or error}; checkpoints before it are "
+            "whole: make room and go on with --resume"
+        ) from error
 
 
 class RunFolder:
@@ -196,8 +217,9 @@ class RunFolder:
 
     def append_metrics(self, line: Mapping[str, Any]) -> None:
         """Adds one line to metrics.jsonl."""
+        path = self.path / "metrics.jsonl"
         if self.writes:
-            with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            with _writing(path), path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(strict(line), allow_nan=False) + "\n")
 
     def _cut_metrics(self, epochs: float) -> None:

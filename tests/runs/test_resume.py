@@ -295,6 +295,37 @@ def test_a_full_disk_in_the_middle_of_a_run_is_one_line_and_resume_goes_on(
     assert summary(elsewhere / "out")["weights_sha256"] == sha(config())
 
 
+def test_figures_for_which_the_disk_has_no_room_end_the_run_in_one_line_and_resume_goes_on(
+    acme, write, dtrain, sha, config, elsewhere
+):
+    """/dev/full is a disk that is full: metrics.jsonl stands there from the second epoch on."""
+    acme("""
+        from pathlib import Path
+        from dtrain import Callback, hookimpl
+
+        class Full(Callback):
+            def after_step(self, run):
+                if run.step == 5:
+                    path = Path("out/metrics.jsonl")
+                    path.rename(path.with_name("kept"))
+                    path.symlink_to("/dev/full")
+
+        @hookimpl
+        def dtrain_callbacks(): return {"full": Full}
+    """)
+    ended = dtrain("train", write({"checkpoint.steps": 3, "callback": ["full"]}), "--out", "out")
+    metrics = elsewhere / "out" / "metrics.jsonl"
+    assert (ended.code, ended.err.splitlines()[-1]) == (
+        1,
+        f"dtrain: {metrics}: expected a file to be written, got: No space left on device; checkpoints before it are "
+        "whole: make room and go on with --resume",
+    )
+    assert "Traceback" not in ended.err
+    metrics.with_name("kept").replace(metrics)
+    assert dtrain("train", "--resume", "--out", "out").code == 0
+    assert summary(elsewhere / "out")["weights_sha256"] == sha(config())
+
+
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGUSR1: 143}
 
 STOPPER = """
