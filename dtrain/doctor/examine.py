@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 from dtrain_launch.errors import LaunchError
 from dtrain_launch.find import find_mpirun, python_prefixes
 from dtrain_launch.flavour import detect
-from dtrain_launch.hosts import dealt, is_here, slots_of
+from dtrain_launch.hosts import dealt, slots_of
+from dtrain_launch.probe import is_here
 from dtrain_launch.processes import Brood
 
 from .checks.directory import TOKEN

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dtrain_launch.command import carried
-from dtrain_launch.hosts import is_here, remote_shell
+from dtrain_launch.probe import is_here, remote_shell
 
 from .checks.directory import TOKEN
 from .child import Child

@@ -99,6 +99,7 @@ def measure(communicator: Communicator) -> None:
     while count > SMALL * 16 and _estimate(communicator, small, count) > _ONCE:
         count //= 4
     large = seconds_of(communicator, count)
+    small = min(small, seconds_of(communicator, SMALL))
     figures = {"small": small, "small_bytes": 4 * SMALL, "large": large, "bytes": 4 * count}
     if communicator.rank == 0:
         tell("speed", ranks=communicator.size, **figures)

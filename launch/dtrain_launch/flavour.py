@@ -13,6 +13,7 @@ from dtrain_launch.errors import LaunchError
 Family = Literal["open_mpi", "mpich", "intel"]
 
 _NAMES: dict[Family, str] = {"open_mpi": "Open MPI", "mpich": "MPICH", "intel": "Intel MPI"}
+_SECONDS = 8.0
 _SIGNATURES: tuple[tuple[Family, re.Pattern[str]], ...] = (
     ("open_mpi", re.compile(r"\(Open(?: MPI|RTE)\) (\d+(?:\.\d+)*)")),
     ("intel", re.compile(r"Intel\(R\) MPI Library.*Version (\d+(?:\.\d+)*)")),
@@ -32,7 +33,7 @@ class Flavour:
         return f"{_NAMES[self.family]} {'.'.join(map(str, self.version))} ({self.mpirun})"
 
 
-def detect(mpirun: Path, environment: Mapping[str, str], patience: float = 60) -> Flavour:
+def detect(mpirun: Path, environment: Mapping[str, str], patience: float = _SECONDS) -> Flavour:
     """Ask `mpirun` for its version; `patience`: seconds for its answer.
 
     Raises LaunchError where it cannot be run or is none of the known three.
@@ -63,8 +64,10 @@ def _version_text(mpirun: Path, environment: Mapping[str, str], patience: float)
             timeout=patience,
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise _unknown(mpirun, str(error)) from error
+    except OSError as error:
+        raise _unknown(mpirun, error.strerror or str(error)) from error
+    except subprocess.TimeoutExpired as error:
+        raise _unknown(mpirun, f"nothing within {patience:g} s") from error
     return answer.stdout.decode(errors="replace")
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from dtrain.doctor.record import heard
-from tests.conftest import OPEN_MPI, mpirun_here
+from tests.mpirun import OPEN_MPI, mpirun_here
 
 LONG = ("--limit", "60")
 """For what is not about time: other work may keep the cores busy."""
