@@ -150,7 +150,8 @@ def _start_trials(asked: Asked, world: World) -> dict[str, tuple[int, Child]]:
 
 def _try_job(asked: Asked, world: World, deadline: float) -> None:
     """Over the hosts that answered, at least 2 ranks: one alone shows nothing."""
-    if world.mpirun is None or time.monotonic() > deadline:
+    without_srun = world.scheduler == "Slurm" and not world.srun
+    if world.mpirun is None or without_srun or time.monotonic() > deadline:
         return
     answered = {host.name for host in world.hosts if host.facts is not None}
     hosts = tuple(host for host in asked.hosts if host.name in answered)

@@ -163,13 +163,13 @@ def test_slurms_variables_without_slurm(doctor):
     assert [one["status"] for one in ended.findings["scheduler"]] == ["fail"]
 
 
-def test_a_config_that_cannot_be_built(doctor, tmp_path):
+def test_a_config_that_cannot_be_built_says_why(tmp_path):
     parts = ['[data]\nname = "npz"\npath = "none.npz"', '[[network]]\nname = "relu"', '[loss]\nname = "mse"']
     parts += ['[optimizer]\nname = "sgd"', "[train]\nepochs = 1"]
     Path(tmp_path, "net.toml").write_text("\n".join(parts))
-    ended = doctor("net.toml", "--json", *LONG)
-    assert ended.code == 1
-    assert ended.findings["memory"][0]["text"].startswith("net.toml cannot be built: ")
+    command = [sys.executable, "-P", "-m", "dtrain.doctor.model_probe", "net.toml", "2"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "none.npz: " in (heard(ended.stdout) or {})["error"]
 
 
 def test_the_ranks_look_at_their_hosts_where_no_remote_shell_does(mpirun):
