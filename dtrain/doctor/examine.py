@@ -85,7 +85,7 @@ def _look(asked: Asked, world: World, begun: float, over: threading.Event) -> No
     with HostProbes(asked, world.hosts) as probes:
         _find_mpirun(world, VERSION * asked.limit)
         trials = _start_trials(asked, world)
-        probes.look(at(LOOK if len(world.hosts) > 1 else CONNECT))
+        probes.look(at(CONNECT), at(LOOK))
         probes.connect(at(CONNECT))
         world.trials = {name: trial(*started, at(CONNECT)) for name, started in trials.items()}
     if not over.is_set():
