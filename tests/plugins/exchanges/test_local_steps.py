@@ -119,6 +119,21 @@ def test_between_two_meetings_a_rank_is_a_job_of_its_own_on_its_own_rows(ranks, 
             assert_same_bits(after[i], mean)
 
 
+def test_a_rank_without_rows_keeps_its_running_statistics():
+    def rank(communicator):
+        job = job_of(communicator, classes(3), 3, 8, exchange=LocalSteps(5))
+        before = [state.value.copy() for state in job.replica.network.states]
+        after = left(job, 1)[2:]
+        return job.replica.context.layout.rows, [
+            a.tobytes() == b.tobytes() for a, b in zip(before, after, strict=True)
+        ]
+
+    found = run_ranks(4, rank)
+    assert [rows for rows, _ in found] == [2, 1, 0, 0]
+    assert [any(same) for _, same in found] == [False, False, True, True]
+    assert all(found[3][1])
+
+
 def test_frozen_parameters_stay_as_they_are():
     def rank(communicator):
         net = network(named(Dense(700, Drawn()), Dropout(0.5), Dense(3, Drawn())), (6,), "float64")
