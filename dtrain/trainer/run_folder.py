@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from math import inf, isfinite, nan
 from pathlib import Path
 from time import strftime
@@ -116,13 +117,20 @@ class RunFolder:
     """Writes the files of a run; on ranks that do not write, every call does nothing.
 
     free: the name was chosen here and may be changed when another run takes it first.
+    time_limit: that of every job of the run, which is recorded; the one at work may have another.
     before: what summary.json held when a run that had ended was opened again.
     """
 
     def __init__(
-        self, path: Path, writes: bool, *, overwrite: bool = False, free: Callable[[], Path] | None = None
+        self,
+        path: Path,
+        writes: bool,
+        *,
+        overwrite: bool = False,
+        free: Callable[[], Path] | None = None,
+        time_limit: float | None = None,
     ) -> None:
-        self.path, self.writes = path, writes
+        self.path, self.writes, self._time_limit = path, writes, time_limit
         self.before: Mapping[str, Any] = {}
         self._overwrite, self._free, self._opened = overwrite, free, False
 
@@ -149,7 +157,8 @@ class RunFolder:
             return
         self._unfinish()
         self._cut_metrics(inf if epochs is None else epochs)
-        self.write_text("config.toml", dump(job.config))
+        lasting = replace(job.config.train, time_limit=self._time_limit)
+        self.write_text("config.toml", dump(replace(job.config, train=lasting)))
         self.write_json("plugins.json", [entry.as_dict() for entry in job.registry.table()])
         self.write_json("ranks.json", ranks)
         self.write_json("environment.json", environment())

@@ -12,7 +12,7 @@ import pytest
 from dtrain import __version__
 from dtrain.contracts import KINDS
 from tests.cli.support import Place
-from tests.conftest import python_path
+from tests.mpirun import python_path
 from tests.registry.support import Site
 
 HOOKS = ", ".join(f"'dtrain_{kind}'" for kind in sorted(KINDS))
