@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import python_path
+from tests.mpirun import python_path
 
 KERNEL = """
 import asyncio, io, json, sys, threading, time
