@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -40,11 +41,12 @@ def train_in_ranks(config: Config, ranks: int, out: Path, options: Sequence[str]
 
 
 def run_dtrain(arguments: Sequence[str], report: Path, variables: Mapping[str, str] | None = None) -> int:
-    """Returns the exit code of a `dtrain` command. Ctrl-C here makes it save and leave.
+    """Returns the exit code of a `dtrain` command. Ctrl-C here makes it save and leave, as does this process's end.
 
     report: gets the error that ends it. variables: of the environment, besides this process's.
     """
-    environment = {**os.environ, "DTRAIN_REPORT": str(report), **(variables or {})}
+    told = {"DTRAIN_REPORT": str(report), "DTRAIN_STARTER": str(os.getpid())}
+    environment = {**os.environ, **told, **(variables or {})}
     if sys.stderr is not None and sys.stderr.isatty():
         environment.setdefault("DTRAIN_PROGRESS", "bar")
     child = subprocess.Popen(
@@ -53,7 +55,7 @@ def run_dtrain(arguments: Sequence[str], report: Path, variables: Mapping[str, s
         start_new_session=True,
     )  # fmt: skip
     assert child.stdout is not None
-    with child, child.stdout:
+    with child, child.stdout, _interruptible():
         while True:
             try:
                 _pass_on(child.stdout)
@@ -63,6 +65,20 @@ def run_dtrain(arguments: Sequence[str], report: Path, variables: Mapping[str, s
             except BaseException:
                 child.kill()
                 raise
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C raises KeyboardInterrupt at once: an event loop would only note it, and see to it when we are done."""
+    before = signal.getsignal(signal.SIGINT)
+    mine = threading.current_thread() is threading.main_thread() and callable(before)
+    if mine:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if mine:
+            signal.signal(signal.SIGINT, before)
 
 
 def _pass_on(stream: IO[bytes]) -> None:
