@@ -3,6 +3,7 @@
 from .activation import Activation
 from .callback import Callback, Run
 from .dataset import ArrayRows, Dataset, Rows, Subset
+from .exchange import Exchange, GradientExchange, GradientPart, Messages, Moves, ValueExchange, ValuePart
 from .initializer import Initializer
 from .layer import Layer
 from .loss import Loss
@@ -37,10 +38,15 @@ __all__ = [
     "Callback",
     "Course",
     "Dataset",
+    "Exchange",
+    "GradientExchange",
+    "GradientPart",
     "Initializer",
     "Layer",
     "Loss",
+    "Messages",
     "Metric",
+    "Moves",
     "Optimizer",
     "Problem",
     "Procedure",
@@ -53,4 +59,6 @@ __all__ = [
     "Taken",
     "Transform",
     "UpdateContext",
+    "ValueExchange",
+    "ValuePart",
 ]

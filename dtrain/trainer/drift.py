@@ -66,7 +66,7 @@ class Drift:
 
     def _held(self) -> list[tuple[str, Array]]:
         replica = self._trainer.replica
-        shared = replica.communicator.shares_memory
+        shared = replica.shares_values
         return [
             (name, array) for kind, name, array in in_network_order(replica) if kind != "value" or not shared
         ]
