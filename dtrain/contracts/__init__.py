@@ -27,6 +27,7 @@ KINDS: dict[str, type] = {
     "datasets": Dataset,
     "transforms": Transform,
     "callbacks": Callback,
+    "exchanges": Exchange,
     "procedures": Procedure,
 }
 """Every kind of part, spelled as in its hook `dtrain_<kind>`, with its contract."""

@@ -107,8 +107,11 @@ class Exchange:
     """How the checks build this part: options."""
 
     slots: tuple[str, ...] = ()
-    """Names of the flat arrays that each rank keeps for itself, such as what it has not sent yet. They are in
-    checkpoints; on another number of ranks, rank 0 goes on with the sum over the ranks, the others with zeros."""
+    """Names of the flat arrays that each rank keeps for itself, such as what it has not sent yet; zero at the start.
+
+    They are in checkpoints. A run that goes on with another number of ranks adds those of a gradient exchange up, for
+    rank 0, and leaves zeros to the others; all go on with the mean of those of a value exchange. What is yet to be
+    sent of a gradient lies in one called `residual`: the checks then see that nothing is lost."""
 
     exact: ClassVar[bool] = True
     """Whether parameters get the bits that the exact exchange gives, on any number of ranks."""
