@@ -72,7 +72,7 @@ class Rig:
         return self.buckets.slots if isinstance(self.part, GradientExchange) else {}
 
     def step(self, *, all_at_once: bool = False, moved: bool = True) -> None:
-        """Lets the ranks meet. all_at_once: all buckets are under way, as in a run. moved: whether values have changed before."""
+        """Lets the ranks meet. all_at_once: buckets travel together. moved: whether values have changed before."""
         if isinstance(self.part, ValueExchange):
             self._meet(moved)
         elif isinstance(self.part, GradientExchange):
