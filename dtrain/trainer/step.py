@@ -82,18 +82,28 @@ class Step:
         return sums
 
     def _gradients(self, batch: Batch, epoch: int, step: int, flag: float) -> Array:
-        """Leaves this micro-batch's gradients in the exchange's arrays; returns the totals of its columns."""
+        """Leaves this micro-batch's gradients in the exchange's arrays; returns the totals of its columns.
+
+        Where gradients set out early, the totals are formed before.
+        """
         replica = self._replica
         if batch.problem is not None:
             self.problem = batch.problem
             flag += 1
         parts, loss_backward, backward = self._forward(batch, epoch, step)
+        parts[0, -1] = flag
+        early = self._add(parts) if replica.exchange.overlaps else None
+        if early is not None:
+            replica.exchange.set_out(inverse(self._weight), batch.several)
         replica.gradients.begin(batch.layout.slices)
         backward(loss_backward())
         replica.gradients.end()
-        parts[0, -1] = flag
-        own = float(parts[:, 1].sum()) if replica.exchange.alone else None
-        sums = replica.totals.add(parts)
+        return self._add(parts) if early is None else early
+
+    def _add(self, parts: Array) -> Array:
+        """Returns the totals of the columns; their weight is this rank's own where it trains by itself."""
+        own = float(parts[:, 1].sum()) if self._replica.exchange.alone else None
+        sums = self._replica.totals.add(parts)
         self._weight += float(sums[1]) if own is None else own
         return sums
 
