@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -39,10 +39,14 @@ def train_in_ranks(config: Config, ranks: int, out: Path, options: Sequence[str]
     return Result(out, None if code else json.loads((out / "summary.json").read_text("utf-8")), code)
 
 
-def run_dtrain(arguments: Sequence[str], report: Path, variables: Mapping[str, str] | None = None) -> int:
+def run_dtrain(
+    arguments: Sequence[str], report: Path, variables: Mapping[str, str] | None = None,
+    take: Callable[[str], object] | None = None,
+) -> int:  # fmt: skip
     """Returns the exit code of a `dtrain` command. Ctrl-C here makes it save and leave.
 
-    report: gets the error that ends it. variables: of the environment, besides this process's.
+    report: gets the error that ends it. variables: of the environment, besides this process's. take: is given what
+    it writes, as it comes; None: that appears on stderr.
     """
     environment = {**os.environ, "DTRAIN_REPORT": str(report), **(variables or {})}
     if sys.stderr is not None and sys.stderr.isatty():
@@ -56,7 +60,7 @@ def run_dtrain(arguments: Sequence[str], report: Path, variables: Mapping[str, s
     with child, child.stdout:
         while True:
             try:
-                _pass_on(child.stdout)
+                _read(child.stdout, take) if take else _pass_on(child.stdout)
                 return child.wait()
             except KeyboardInterrupt:
                 child.send_signal(signal.SIGINT)
@@ -67,11 +71,19 @@ def run_dtrain(arguments: Sequence[str], report: Path, variables: Mapping[str, s
 
 def _pass_on(stream: IO[bytes]) -> None:
     """Writes to stderr, of a terminal or a notebook, as it comes."""
+    _read(stream, _show)
+
+
+def _read(stream: IO[bytes], take: Callable[[str], object]) -> None:
     text = codecs.getincrementaldecoder("utf-8")(errors="replace")
     while chunk := os.read(stream.fileno(), 65536):
-        with suppress(OSError):
-            sys.stderr.write(text.decode(chunk))
-            sys.stderr.flush()
+        take(text.decode(chunk))
+
+
+def _show(text: str) -> None:
+    with suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 def error_of(code: int, report: Path, asked: Path, source: str) -> DtrainError:
