@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 WARM = 5
 """Steps before the first that counts."""
 
-SECONDS, LEAST, MOST = 2.0, 8, 2000
+SECONDS, LEAST, MOST = 1.5, 8, 2000
 """Of the steps that count: how long they take, and how many there are at least and at most."""
 
 
