@@ -117,9 +117,10 @@ def _verify(command: argparse.ArgumentParser) -> None:
 
 def _plan(command: argparse.ArgumentParser) -> None:
     command.description = (
-        "Says what to expect of a config on each number of ranks, before there are so many: the time of a step, samples "
-        "a second, efficiency, messages, memory, and from where on more ranks are a waste. Runs a few ranks for a few "
-        "seconds to see what they compute, counts what many would send, and measures or is told what messages cost."
+        "Says what to expect of a config on each number of ranks, before there are so many: the time of a step, "
+        "samples a second, efficiency, messages, memory, and from where on more ranks are a waste. Runs a few ranks "
+        "for a few seconds to see what they compute, counts what many would send, and measures or is told what "
+        "messages cost."
     )
     _config(command)
     command.add_argument(
@@ -127,11 +128,16 @@ def _plan(command: argparse.ArgumentParser) -> None:
         help="numbers of ranks, such as 2,8,64,1024; default: doublings up to all that the hosts take",
     )  # fmt: skip
     command.add_argument(
-        "--hosts", metavar="A:8,B:8", help="the hosts, and how many ranks each is meant for; default: this machine"
+        "--hosts",
+        metavar="A:8,B:8",
+        help="the hosts, and how many ranks each is meant for; default: this machine",
     )
     command.add_argument("--hostfile", metavar="FILE", help="the same, a line a host: `a slots=8` or `a:8`")
     command.add_argument(
-        "--per-host", metavar="K", type=_positive, help="ranks a host, of hosts like this one; default: its cores"
+        "--per-host",
+        metavar="K",
+        type=_positive,
+        help="ranks a host, of hosts like this one; default: its cores",
     )
     command.add_argument(
         "--network", metavar="RATE,LATENCY", help="between hosts, instead of a measurement: 10gbit,50us"

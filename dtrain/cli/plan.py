@@ -26,7 +26,9 @@ def plan(options: argparse.Namespace, scope: Scope) -> int:
         return _probe(options.probe, config, scope)
     if scope.launched is not None and scope.launched.size > 1:
         raise on_all_ranks(
-            ConfigError("plan: expected one process, which starts all ranks by itself, got mpirun; leave it out")
+            ConfigError(
+                "plan: expected one process, which starts all ranks by itself, got mpirun; leave it out"
+            )
         )
     from dtrain.planning import Jobs, Planner, read_network
     from dtrain.trainer.run_folder import strict
@@ -37,7 +39,9 @@ def plan(options: argparse.Namespace, scope: Scope) -> int:
     words = [*([options.config] if options.config else []), *(f"--set={change}" for change in options.set)]
     slots = [slots for _, slots in hosts] or [options.per_host or cores]
     planner = Planner(config, Jobs(words, config.source, hosts), slots, cores, network)
-    found = planner.plan(options.ranks or _doublings(sum(slots)), Path(options.against) if options.against else None)
+    found = planner.plan(
+        options.ranks or _doublings(sum(slots)), Path(options.against) if options.against else None
+    )
     print(json.dumps(strict(found.as_dict()), allow_nan=False) if options.json else found)
     return 0
 
@@ -50,7 +54,8 @@ def _hosts(options: argparse.Namespace) -> Sequence[tuple[str, int]]:
     from dtrain_launch.errors import LaunchError
     from dtrain_launch.hosts import read_hostfile, read_hosts
 
-    if options.per_host is not None and (options.hosts or options.hostfile):
+    given = [options.hosts, options.hostfile, options.per_host]
+    if sum(option is not None for option in given) > 1:
         raise ConfigError("plan: expected one of --hosts, --hostfile and --per-host, got two; leave one out")
     try:
         if options.hosts is not None:

@@ -24,14 +24,18 @@ def advice_of(rows: Sequence[Row], batch: int, exchange: str) -> str:
 def _why(beyond: Row, batch: int, exchange: str) -> str:
     """Returns what is in the way of more ranks, and what would help."""
     if beyond.ranks > batch:
-        return f"a batch of {batch:,} leaves some of {beyond.ranks:,} ranks without a sample: raise batch_size"
+        return (
+            f"a batch of {batch:,} leaves some of {beyond.ranks:,} ranks without a sample: raise batch_size"
+        )
     if beyond.line >= MUCH and exchange == "exact":
         return (
-            "the network is too slow for more: [train] exchange = \"local_steps\" sends gradients' work once in many "
+            'the network is too slow for more: [train] exchange = "local_steps" sends gradients\' work once in many '
             "steps, a larger batch_size sends as much for more samples"
         )
     if beyond.line >= MUCH:
         return "the network is too slow for more: a larger batch_size sends as much for more samples"
     if beyond.waiting >= MUCH:
-        return "more would wait for each other: a larger batch_size gives each more to do between two messages"
+        return (
+            "more would wait for each other: a larger batch_size gives each more to do between two messages"
+        )
     return "the work that every rank does, whatever its rows, does not get less: a larger batch_size makes more of it"

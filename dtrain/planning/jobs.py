@@ -48,7 +48,8 @@ class Jobs:
             where = ",".join(f"{name}:{slots}" for name, slots in hosts)
             words = ["launch", *(["--hosts", where] if hosts else []), "-n", str(processes), "--", *words]
         with tempfile.TemporaryDirectory(prefix="dtrain-") as folder:
-            report, said = Path(folder) / "error.json", []
+            report = Path(folder) / "error.json"
+            said: list[str] = []
             code = run_dtrain(words, report, take=said.append)
             text = "".join(said)
             if code:

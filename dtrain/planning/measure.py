@@ -21,8 +21,11 @@ SECONDS = 0.25
 BUNDLES = 100
 """Of short messages, each timed as a whole: so short that others on the machine meet few of them."""
 
-LONG = 0.02
-"""Seconds that a long message takes: far beyond what it costs to begin one."""
+LONG = 0.01
+"""Seconds that a long message takes, at least: far beyond what it costs to begin one."""
+
+TIMES = 9
+"""That a long message is sent, and one after a pause."""
 
 PAUSE = 0.05
 """Seconds after which a metered line has its credit back."""
@@ -31,10 +34,11 @@ FIRST, MOST = 1 << 16, 1 << 25
 """Bytes of the first long message that is tried, and of the largest."""
 
 
-def measure_link(communicator: Communicator) -> Link:
+def measure_link(communicator: Communicator, metered: bool = True) -> Link:
     """Returns the figures of the link between these ranks, on every rank. A collective of at least two ranks.
 
-    All of them on one host, or each on a host of its own.
+    All of them on one host, or each on a host of its own. metered: whether the line may be.
+    Takes one or two seconds on machines with nothing else to do.
     """
     n = rounds(communicator.size)
     own, every = np.zeros(1), np.zeros((communicator.size, 1))
@@ -42,7 +46,7 @@ def measure_link(communicator: Communicator) -> Link:
     gather = _often(communicator, lambda: communicator.allgather(own, every)) / n
     short = _Pair(communicator, 8)
     exchange = _often(communicator, short.swap)
-    byte, burst, burst_byte = _rate(communicator, exchange)
+    byte, burst, burst_byte = _rate(communicator, exchange, metered)
     return Link(exchange, gather, barrier, byte, burst, burst_byte)
 
 
@@ -85,23 +89,24 @@ class _Pair:
         self._communicator.exchange(self._sends, self._receives)
 
 
-def _rate(communicator: Communicator, latency: float) -> tuple[float, float, float]:
+def _rate(communicator: Communicator, latency: float, metered: bool) -> tuple[float, float, float]:
     """Returns the seconds of a byte on a line in steady use; the bytes that go faster after a pause, and at which."""
     size = FIRST
     while True:
         pair = _Pair(communicator, size)
         seconds = min(_agreed(communicator, _timed(pair.swap)) for _ in range(3))
-        if seconds > LONG / 2 or size >= MOST:
+        if seconds > LONG or size >= MOST:
             break
-        size *= 2
+        size *= 4
     steady, paused = [], []
-    for _ in range(max(3, int(SECONDS / seconds))):
+    for _ in range(TIMES):
         pair.swap()
         steady.append(_timed(pair.swap))
-        sleep(PAUSE)
-        communicator.barrier()
-        paused.append(_timed(pair.swap))
-    long, rested = (_agreed(communicator, median(times)) for times in (steady, paused))
+        if metered:
+            sleep(PAUSE)
+            communicator.barrier()
+            paused.append(_timed(pair.swap))
+    long, rested = (_agreed(communicator, median(times)) for times in (steady, paused or steady))
     byte = max(long - latency, 0.0) / size
     burst = (long - rested) / byte if rested < 0.97 * long else 0.0
     if burst < FIRST / 2:  # less than what a system keeps on its way anyhow
@@ -111,7 +116,7 @@ def _rate(communicator: Communicator, latency: float) -> tuple[float, float, flo
 
 def _burst_byte(communicator: Communicator, size: int, latency: float, byte: float) -> float:
     pair, times = _Pair(communicator, size), []
-    for _ in range(5):
+    for _ in range(TIMES):
         sleep(PAUSE)
         communicator.barrier()
         times.append(_timed(pair.swap))
@@ -122,13 +127,14 @@ def _often(communicator: Communicator, what: Callable[[], None]) -> float:
     """Returns the median over bundles of the seconds that one call takes, on the slowest rank."""
     first = min(_agreed(communicator, max(_timed(what), 1e-7)) for _ in range(10))
     times = max(1, int(SECONDS / BUNDLES / first))
-    bundles = []
-    for _ in range(BUNDLES):
-        communicator.barrier()
-        began = perf_counter()
-        for _ in range(times):
-            what()
-        bundles.append((perf_counter() - began) / times)
+    bundles: list[float] = []
+    while len(bundles) < BUNDLES and _agreed(communicator, sum(bundles) * times) < 2 * SECONDS:
+        for _ in range(BUNDLES // 10):
+            communicator.barrier()
+            began = perf_counter()
+            for _ in range(times):
+                what()
+            bundles.append((perf_counter() - began) / times)
     return _agreed(communicator, median(bundles))
 
 
@@ -141,5 +147,5 @@ def _timed(what: Callable[[], None]) -> float:
 def _agreed(communicator: Communicator, seconds: float) -> float:
     """Returns the largest of all ranks', on all of them."""
     every = np.zeros((communicator.size, 1))
-    communicator.allgather(np.array([seconds]), every)
+    communicator.allgather(np.array([seconds], np.float64), every)
     return float(every.max())

@@ -48,8 +48,7 @@ class Line:
 
     def __init__(self, link: Link | None, placement: Placement) -> None:
         self._link, self._most = link, placement.most
-        self._credit = 0.0 if link is None else link.burst
-        self._used = 0.0
+        self._credit = self._used = 0.0
 
     def seconds(self, bytes: float) -> float:
         """Returns how long it takes a host to send so many bytes."""

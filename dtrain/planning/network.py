@@ -27,9 +27,7 @@ def read_network(text: str) -> tuple[float, float]:
     Raises ConfigError for anything else.
     """
     parts = [part.strip() for part in text.split(",")]
-    found = (
-        (_value(parts[0], RATES), _value(parts[1], TIMES, least=0.0)) if len(parts) == 2 else (None, None)
-    )
+    found = (_value(parts[0], RATES), _value(parts[1], TIMES, least=0.0)) if len(parts) == 2 else (None, None)
     rate, latency = found
     if rate is None or latency is None:
         raise ConfigError(
@@ -52,6 +50,4 @@ def _value(text: str, units: dict[str, float], least: float | None = None) -> fl
 def given_network(rate: float, latency: float, host: Link) -> Link:
     """Returns the link of a given rate (bytes a second) and latency (seconds, one way), for what MPI and Python take
     besides adding what they take within a host."""
-    return Link(
-        latency + host.exchange, latency + host.gather, latency + host.barrier, max(1 / rate, host.byte)
-    )
+    return Link(latency + host.exchange, latency + host.gather, latency + host.barrier, 1 / rate)

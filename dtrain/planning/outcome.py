@@ -102,13 +102,25 @@ class Plan:
             yield str(self.compared)
         if self.limit < self.rows[-1].ranks:
             yield (
-                f"more than {self.limit:,} rank{'s are' if self.limit > 1 else ' is'} a waste: beyond, a step gets less "
-                f"than {LEAST_GAIN:.0%} shorter for each doubling, or efficiency falls below {LEAST_EFFICIENCY:.0%}"
+                f"more than {self.limit:,} rank{'s are' if self.limit > 1 else ' is'} a waste: beyond, a step gets "
+                f"less than {LEAST_GAIN:.0%} shorter for each doubling, or efficiency falls below "
+                f"{LEAST_EFFICIENCY:.0%}"
             )
         yield f"advice: {self.advice}"
 
 
-HEAD = ["ranks", "hosts", "step", "samples/s", "speed-up", "efficiency", "waiting", "messages", "sent", "memory"]
+HEAD = [
+    "ranks",
+    "hosts",
+    "step",
+    "samples/s",
+    "speed-up",
+    "efficiency",
+    "waiting",
+    "messages",
+    "sent",
+    "memory",
+]
 
 
 def _cells(row: Row) -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dtrain.engine import resolve_shards
 from dtrain.errors import ConfigError
 
 from .advice import advice_of
@@ -51,6 +52,8 @@ class Planner:
         """
         earlier = None if against is None else read_run(against)
         counts = sorted({1, *ranks, *([earlier.ranks] if earlier else [])})
+        for count in counts:
+            resolve_shards(self._config.train.shards, count)  # as a run would, before anything is measured
         places = [place(count, self._slots) for count in counts]
         self._check_network(places)
         links = self._links(places)
@@ -59,8 +62,11 @@ class Planner:
         first = self._seconds(places[0], links)
         rows = tuple(self._row(placement, links, first) for placement in places)
         batch, config = self._probed[1]["rows"], self._config
-        advice = advice_of(rows, batch, str(config.train.exchange))
-        plan = Plan(config.name, self._probed[1]["parameters"], batch, rows, links, advice, self._notes(places))
+        exchange = config.train.exchange
+        advice = advice_of(rows, batch, str(getattr(exchange, "name", exchange)))
+        plan = Plan(
+            config.name, self._probed[1]["parameters"], batch, rows, links, advice, self._notes(places)
+        )
         return replace(plan, compared=self._compared(earlier, places, links))
 
     # ------------------------------------------------------------------ what is measured
@@ -135,9 +141,7 @@ class Planner:
             )
         return tuple(notes)
 
-    def _compared(
-        self, earlier: Run | None, places: Sequence[Placement], links: Links
-    ) -> Compared | None:
+    def _compared(self, earlier: Run | None, places: Sequence[Placement], links: Links) -> Compared | None:
         resolved = self._probed[1]["config"]
         if earlier is not None and (key := difference(earlier.config, resolved)):
             raise ConfigError(

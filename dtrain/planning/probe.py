@@ -60,12 +60,14 @@ class Kind:
 def probe_links(communicator: Communicator) -> dict[str, Any]:
     """Returns the figures of the link between this job's ranks. A collective."""
     return {
-        "link": measure_link(communicator).as_dict(),
+        "link": measure_link(communicator, metered=not communicator.shares_memory).as_dict(),
         "shared_byte": measure_shared_byte(communicator),
     }
 
 
-def probe_steps(config: Config, communicator: Communicator, ranks: int, shares_memory: bool) -> dict[str, Any]:
+def probe_steps(
+    config: Config, communicator: Communicator, ranks: int, shares_memory: bool
+) -> dict[str, Any]:
     """Runs some ranks of a job of `ranks`, as many as there are processes here, and returns what they took.
 
     shares_memory: whether all ranks of that job are on one host. A collective.

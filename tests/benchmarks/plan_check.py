@@ -3,9 +3,9 @@
     python tests/benchmarks/plan_check.py
     python tests/benchmarks/plan_check.py --nets small --settings "1 rank;2 ranks" --rounds 5 --json plan.json
 
-For each net and each setting a plan and a run in turn: plan run, plan run, …; medians over the rounds, of what the plan
-says and of `step_seconds` in the run's summary.json. The hosts are network namespaces of this machine, one rank on each,
-with a rate that tc holds them to; they need root, and are left out without. Planned and real peak memory beside that.
+For each net and each setting a plan and a run in turn: plan run, plan run, …; medians over the rounds, of what the
+plan says and of `step_seconds` in the run's summary.json. The hosts are network namespaces of this machine, one rank on
+each, with a rate that tc holds them to; they need root, and are left out without. Planned and real peak memory beside.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ SETTINGS = {
 @contextmanager
 def place(setting: Setting) -> Iterator[tuple[Hosts | None, Start]]:
     """The hosts, if there are several, and what starts a command on the first."""
-    threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     environment = os.environ | threads
     if setting.rate is None:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -152,10 +152,8 @@ def report(found: Found) -> tuple[str, bool]:
             off = seconds / real - 1
             good &= abs(off) <= WITHIN
             mark = "" if abs(off) <= WITHIN else "**"
-            rows.append(
-                [net, name, f"{seconds * 1e3:.3f}", f"{real * 1e3:.3f}", f"{mark}{off:+.0%}{mark}"]
-                + [f"{mib:.0f}", f"{held:.0f}"]
-            )
+            times = [f"{seconds * 1e3:.3f}", f"{real * 1e3:.3f}", f"{mark}{off:+.0%}{mark}"]
+            rows.append([net, name, *times, f"{mib:.0f}", f"{held:.0f}"])
     head = ["net", "setting", "planned, ms", "measured, ms", "off", "planned, MiB", "real, MiB"]
     return table(head, rows), good
 
@@ -169,14 +167,18 @@ def main() -> int:
     arguments = parser.parse_args()
     names, settings = arguments.nets.split(","), arguments.settings.split(";")
     if unknown := (set(names) - nets.NETS.keys()) | (set(settings) - SETTINGS.keys()):
-        parser.error(f"expected nets of {', '.join(nets.NETS)} and settings of {'; '.join(SETTINGS)}, got {unknown}")
+        parser.error(
+            f"expected nets of {', '.join(nets.NETS)} and settings of {'; '.join(SETTINGS)}, got {unknown}"
+        )
     if reason := why_not():
         print(f"left out: several hosts ({reason})", file=sys.stderr)
         settings = [name for name in settings if SETTINGS[name].rate is None]
     busy = os.getloadavg()[0]
     found = measure(names, settings, arguments.rounds)
     text, good = report(found)
-    print(f"{text}\n\nwithin {WITHIN:.0%}: {'yes' if good else 'no'}; load average before the first round {busy:.1f}")
+    print(
+        f"{text}\n\nwithin {WITHIN:.0%}: {'yes' if good else 'no'}; load average before the first round {busy:.1f}"
+    )
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=1) + "\n")
     return int(not good)

@@ -99,7 +99,13 @@ def virtually(config, rank, ranks, share_memory):
 @pytest.mark.parametrize("share_memory", [True, False], ids=["shared", "private"])
 @pytest.mark.parametrize(
     ("ranks", "train"),
-    [(1, {}), (2, {"accumulate": 2}), (3, {"shards": "ranks"}), (5, {"clip_norm": 1.0}), (13, {"shards": 20})],
+    [
+        (1, {}),
+        (2, {"accumulate": 2}),
+        (3, {"shards": "ranks"}),
+        (5, {"clip_norm": 1.0}),
+        (13, {"shards": 20}),
+    ],
 )
 def test_every_rank_of_a_few(ranks, train, share_memory, tmp_path, small_blocks):
     config = config_of(tmp_path, 40, 12, **train)
