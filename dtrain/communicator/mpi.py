@@ -8,15 +8,18 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from dtrain.communicator.board import Board
 from dtrain.communicator.door import Call, Door, difference
-from dtrain.communicator.environment import OPEN_MPI, Launched, launched
+from dtrain.communicator.environment import OPEN_MPI, launched
+from dtrain.communicator.fitting import check_library, check_shared_memory, check_size
 from dtrain.communicator.leaving import Leaving
 from dtrain.communicator.losses import ENDING, Losses, can_recover
 from dtrain.communicator.memory import common, private, shared
@@ -275,40 +278,61 @@ def load_mpi() -> Any:
     """Returns the module `mpi4py.MPI`; the first call initialises MPI.
 
     Raises:
-        UserError: there is no MPI library.
+        UserError: there is no MPI library, or it fits neither the launcher nor the host.
     """
-    try:
-        import mpi4py
-
-        recovers = can_recover()
-        if recovers and "mpi4py.MPI" not in sys.modules:
-            mpi4py.rc.finalize = False
-        from mpi4py import MPI
-    except (ImportError, RuntimeError) as error:
-        raise UserError(f"{NO_MPI} ({str(error).splitlines()[0]})") from error
+    recovers = can_recover()
+    MPI = _imported(finalize=not recovers)
+    if not MPI.Is_initialized():
+        check_library(launched(), MPI.get_vendor())
+        check_shared_memory(launched(), MPI.get_vendor())
+        MPI.Init_thread(MPI.THREAD_MULTIPLE)
     if recovers:
         ENDING.watch(MPI)
     return MPI
 
 
-def check_launch(started: Launched | None, size: int, library: str) -> None:
-    """Raises UserError where the launcher started another number of ranks than the MPI library sees.
+def _imported(finalize: bool) -> Any:
+    """Returns the module `mpi4py.MPI`, without initialising MPI. finalize: whether it does so at the end.
 
-    library: what MPI_Get_library_version says.
+    Raises UserError where there is no MPI library.
     """
-    if started is None or started.size == size:
-        return
-    name = library.strip().splitlines()[0].split(",")[0] if library.strip() else "the MPI library"
-    raise UserError(
-        f"wrong mpirun: {started.launcher} started {started.size} processes, but {name} sees {size}. "
-        f"Launcher and library must belong together: use the mpirun beside {sys.executable} "
-        "(`dtrain launch` finds it), or install the library of your mpirun"
-    )
+    try:
+        import mpi4py
+
+        if "mpi4py.MPI" not in sys.modules:
+            mpi4py.rc.initialize = False
+            mpi4py.rc.finalize = finalize
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of a wrong mpirun, which `fitting` says better
+            from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        raise UserError(f"{NO_MPI} ({str(error).splitlines()[0]})") from error
+    return MPI
+
+
+def loaded_library() -> dict[str, Any]:
+    """Returns the vendor, version (a list of numbers) and path of the MPI library that Python loads, unstarted.
+
+    Raises UserError where there is none.
+    """
+    MPI = _imported(finalize=True)
+    vendor, version = MPI.get_vendor()
+    return {"vendor": vendor, "version": list(version), "path": _mapped("libmpi.so", "libmpi-")}
+
+
+def _mapped(*stems: str) -> str | None:
+    """Returns the path of the shared library, loaded here, whose name starts so."""
+    with suppress(OSError):
+        for line in Path("/proc/self/maps").read_text(errors="replace").splitlines():
+            path = line.split(None, 5)[-1]
+            if path.rpartition("/")[2].startswith(stems):
+                return path
+    return None
 
 
 def _world(mpi: Any) -> MPI.Comm:
     started = launched()
-    check_launch(started, mpi.COMM_WORLD.size, mpi.Get_library_version())
+    check_size(started, mpi.COMM_WORLD.size, mpi.Get_library_version())
     if started is not None and started.launcher == OPEN_MPI:
         _die_with_parent()
     world: MPI.Comm = mpi.COMM_WORLD

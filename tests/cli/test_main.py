@@ -21,6 +21,7 @@ CHEAP = {
     "--help": None,
     "train --help": None,
     "launch --help": None,
+    "doctor --help": None,
     "verify --help": None,
     "evaluate --help": None,
     "predict --help": None,
@@ -41,6 +42,21 @@ def test_what_costs_nothing_imports_neither_numpy_nor_mpi(command, output, tmp_p
     )
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout == output if output else "usage: dtrain" in ended.stdout
+
+
+def test_a_launcher_loads_nothing_of_dtrain_but_its_name(tmp_path):
+    """Neither the config nor the registry: the ranks load them, and every start counts."""
+    code = (
+        "import sys\n"
+        "from dtrain.cli.main import main\n"
+        "assert main() == 0\n"
+        "print(*sorted(name for name in sys.modules if name.partition('.')[0] in ('dtrain', 'dtrain_plugins')))\n"
+    )
+    words = ["launch", "-n", "2", "--dry-run", "--", "train"]
+    ended = subprocess.run(
+        [sys.executable, "-P", "-c", code, *words], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.splitlines()[1:] == ["dtrain dtrain.cli dtrain.cli.main"]
 
 
 def test_importing_dtrain_loads_nothing(tmp_path):
@@ -80,7 +96,8 @@ def test_options_alone_belong_to_train(dtrain):
 REFUSED = {
     "trian": (
         "argument COMMAND: invalid choice: 'trian' "
-        "(choose from 'train', 'launch', 'debug', 'verify', 'evaluate', 'predict', 'plugins'); see `dtrain --help`"
+        "(choose from 'train', 'launch', 'doctor', 'debug', 'verify', 'evaluate', 'predict', 'plugins'); "
+        "see `dtrain --help`"
     ),
     "train digits more": "unrecognized arguments: more; see `dtrain --help`",
     "train --out": "argument --out: expected one argument; see `dtrain train --help`",
