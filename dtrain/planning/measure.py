@@ -27,6 +27,9 @@ LONG = 0.01
 TIMES = 9
 """That a long message is sent, and one after a pause."""
 
+PARTS = (8, 2)
+"""Of the long message, to be sent after a pause: a burst of its size is seen best in a message not much larger."""
+
 PAUSE = 0.05
 """Seconds after which a metered line has its credit back."""
 
@@ -98,20 +101,27 @@ def _rate(communicator: Communicator, latency: float, metered: bool) -> tuple[fl
         if seconds > LONG or size >= MOST:
             break
         size *= 4
-    steady, paused = [], []
-    for _ in range(TIMES):
-        pair.swap()
-        steady.append(_timed(pair.swap))
-        if metered:
-            sleep(PAUSE)
-            communicator.barrier()
-            paused.append(_timed(pair.swap))
-    long, rested = (_agreed(communicator, median(times)) for times in (steady, paused or steady))
+    pair.swap()  # the credit of a metered line is used up
+    long = _agreed(communicator, median([_timed(pair.swap) for _ in range(TIMES)]))
     byte = max(long - latency, 0.0) / size
-    burst = (long - rested) / byte if rested < 0.97 * long else 0.0
+    burst = max(_gain(communicator, pair, size // part) for part in PARTS) / byte if metered and byte else 0.0
     if burst < FIRST / 2:  # less than what a system keeps on its way anyhow
         return byte, 0.0, 0.0
     return byte, burst, _burst_byte(communicator, int(burst / 2), latency, byte)
+
+
+def _gain(communicator: Communicator, drain: _Pair, size: int) -> float:
+    """Returns the seconds that a message gains by a pause before it; 0 for a gain that says nothing."""
+    pair = _Pair(communicator, size)
+    drained, rested = [], []
+    for _ in range(TIMES):
+        drain.swap()
+        drained.append(_timed(pair.swap))
+        sleep(PAUSE)
+        communicator.barrier()
+        rested.append(_timed(pair.swap))
+    late, early = (_agreed(communicator, median(times)) for times in (drained, rested))
+    return late - early if early < 0.85 * late else 0.0
 
 
 def _burst_byte(communicator: Communicator, size: int, latency: float, byte: float) -> float:
