@@ -85,7 +85,7 @@ def _look(asked: Asked, world: World, begun: float, over: threading.Event) -> No
     with HostProbes(asked, world.hosts) as probes:
         _find_mpirun(world, VERSION * asked.limit)
         trials = _start_trials(asked, world)
-        probes.look(at(LOOK if len(world.hosts) > 1 else CONNECT))
+        probes.look(at(CONNECT), at(LOOK))
         probes.connect(at(CONNECT))
         world.trials = {name: trial(*started, at(CONNECT)) for name, started in trials.items()}
     if not over.is_set():
@@ -150,7 +150,8 @@ def _start_trials(asked: Asked, world: World) -> dict[str, tuple[int, Child]]:
 
 def _try_job(asked: Asked, world: World, deadline: float) -> None:
     """Over the hosts that answered, at least 2 ranks: one alone shows nothing."""
-    if world.mpirun is None or time.monotonic() > deadline:
+    without_srun = world.scheduler == "Slurm" and not world.srun
+    if world.mpirun is None or without_srun or time.monotonic() > deadline:
         return
     answered = {host.name for host in world.hosts if host.facts is not None}
     hosts = tuple(host for host in asked.hosts if host.name in answered)

@@ -64,11 +64,14 @@ class HostProbes:
         line = shlex.join(["env", *settings, *command])
         return Child([*remote_shell(self._asked.agent), report.name, line], environment, talks=True)
 
-    def look(self, deadline: float) -> None:
-        """Takes in what each host tells of itself; one that has not told by then is silent."""
+    def look(self, here: float, elsewhere: float) -> None:
+        """Takes in what each host tells of itself; one that has not told by then is silent.
+
+        here, elsewhere: the deadlines; without this host little is left to look at, so it may take longer.
+        """
         start = time.monotonic()
-        for report, probe in zip(self.reports, self._probes, strict=True):
-            probe.wait(lambda probe: probe.record("facts") is not None, deadline)
+        for number, (report, probe) in enumerate(zip(self.reports, self._probes, strict=True)):
+            probe.wait(lambda probe: probe.record("facts") is not None, elsewhere if number else here)
             record = probe.record("facts")
             if record is None:
                 report.problem = _why(probe, time.monotonic() - start)

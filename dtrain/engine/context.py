@@ -32,9 +32,13 @@ class Context:
     sampling: whether layers that draw random numbers do so: in training, and where predictions are drawn
     (Monte-Carlo dropout); then `epoch` is the number of the draw.
     step: updates done. epoch: epochs done. layer: the name of the layer at work, for messages and streams.
+    alone: where ranks train by themselves, the totals over this rank's shards; in training "all rows" are then its own.
     """
 
-    def __init__(self, totals: Totals, streams: SampleStreams, gradients: Gradients | None = None) -> None:
+    def __init__(
+        self, totals: Totals, streams: SampleStreams, gradients: Gradients | None = None,
+        alone: Totals | None = None,
+    ) -> None:  # fmt: skip
         self.training = False
         self.sampling = False
         self.step = 0
@@ -42,7 +46,8 @@ class Context:
         self.layer = ""
         self.layout: Layout
         self.place = 0
-        self._totals = totals
+        self._totals = self._of_all = totals
+        self._alone = alone
         self._streams = streams
         self._scratch = Scratch()
         self._draws: dict[Any, int] = {}
@@ -71,6 +76,9 @@ class Context:
         """
         self.layout, self.training, self.step, self.epoch, self.place = layout, training, step, epoch, place
         self.sampling = training if sampling is None else sampling
+        if self._alone is not None:
+            self._totals = self._alone if training else self._of_all
+            self.layout = layout.alone if training else layout
         self._scratch.rewind()
         if self._draws:
             self._draws.clear()
@@ -265,10 +273,13 @@ class Context:
     def update(self, state: State, value: Array) -> None:
         """Gives a state (a running statistic) a new value, of its shape, the same on all ranks.
 
-        It holds from now on, and is taken back when the step turns out not to be finite.
+        It holds from now on, and is taken back when the step turns out not to be finite. A rank that trains by itself
+        keeps the old one after a batch of which it has no row.
         """
         if not self.training:
             raise RuntimeError(f"layer {self.layer!r} changes state {state.name!r} outside of training")
+        if not self.layout.rows:
+            return
         self._before.append((state, state.value))
         state.value = value
 

@@ -20,6 +20,7 @@ from tests.mpirun import OPEN_MPI, mpirun_here
 
 LONG = ("--limit", "60")
 """For what is not about time: other work may keep the cores busy."""
+QUIET = os.getloadavg()[0] < 2 * len(os.sched_getaffinity(0))
 
 
 class Ended(NamedTuple):
@@ -70,8 +71,9 @@ def stand_in(tmp_path):
 
 
 def test_here_nothing_is_wrong(doctor):
-    ended = doctor("digits", "--json", *LONG)
+    ended = doctor("digits", "--json", *(() if QUIET else LONG))
     assert ended.code == 0, ended.out
+    assert ended.seconds < (10 if QUIET else 60)
     found = ended.findings
     assert [one["status"] for one in found["ranks"]] == ["ok"]
     assert found["ranks"][0]["text"] == "2 ranks on this host are one job, with shared memory"
@@ -80,20 +82,19 @@ def test_here_nothing_is_wrong(doctor):
     assert json.loads(ended.out)["speed"]["ranks"] == 2
 
 
-def test_it_is_readable_and_ends_in_time(doctor):
-    ended = doctor(OMP_NUM_THREADS="64")
+def test_it_is_readable(doctor):
+    ended = doctor(*LONG, OMP_NUM_THREADS="64")
     lines = ended.out.splitlines()
     assert lines[0].startswith("ok    mpi "), ended.out
     (at,) = [at for at, line in enumerate(lines) if "OMP_NUM_THREADS=64 is set" in line]
     assert lines[at].startswith("warn  cores       2 ranks × 64 threads on ")
     assert lines[at + 1].strip() == f"→ export OMP_NUM_THREADS={max(1, len(os.sched_getaffinity(0)) // 2)}"
-    assert ended.seconds < 15  # of its own 10, and what a busy machine takes to start and end Python
 
 
 def test_an_mpirun_that_hangs_does_not_hang_the_doctor(doctor, stand_in, tmp_path):
     ended = doctor("--json", "--limit", "6", **stand_in("echo $$ >> pids; sleep 600"))
     assert ended.code == 1, ended.out
-    assert ended.seconds < 15
+    assert ended.seconds < 10
     assert ended.findings["ranks"][0]["text"].startswith("0 of 2 processes started within ")
     assert ended.findings["software"][0]["status"] == "ok"
     for pid in (tmp_path / "pids").read_text().split():
@@ -163,13 +164,13 @@ def test_slurms_variables_without_slurm(doctor):
     assert [one["status"] for one in ended.findings["scheduler"]] == ["fail"]
 
 
-def test_a_config_that_cannot_be_built(doctor, tmp_path):
+def test_a_config_that_cannot_be_built_says_why(tmp_path):
     parts = ['[data]\nname = "npz"\npath = "none.npz"', '[[network]]\nname = "relu"', '[loss]\nname = "mse"']
     parts += ['[optimizer]\nname = "sgd"', "[train]\nepochs = 1"]
     Path(tmp_path, "net.toml").write_text("\n".join(parts))
-    ended = doctor("net.toml", "--json", *LONG)
-    assert ended.code == 1
-    assert ended.findings["memory"][0]["text"].startswith("net.toml cannot be built: ")
+    command = [sys.executable, "-P", "-m", "dtrain.doctor.model_probe", "net.toml", "2"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "none.npz: " in (heard(ended.stdout) or {})["error"]
 
 
 def test_the_ranks_look_at_their_hosts_where_no_remote_shell_does(mpirun):

@@ -69,6 +69,9 @@ def test_ids_name_the_check_and_its_example():
         "gradient_of_penalty",
         "driven",
         "decreases",
+        "exact",
+        "conserved",
+        "in_flight",
         *ADVICE,
     }
     assert "split[units=3]" in names

@@ -18,7 +18,7 @@ _TRY = "dtrain launch -n {} --dry-run -- train digits   # the command, to try it
 def judge(world: World) -> Iterator[Finding]:
     job = world.job
     if job is None:
-        why = "there is no mpirun for it" if world.mpirun is None else "no host for it has answered in time"
+        why = "there is no mpirun for it" if world.mpirun is None else "what has failed above comes first"
         yield skip(f"no job was tried: {why}")
         return
     alone = [one for one in job.worlds if one["size"] == 1]

@@ -89,6 +89,6 @@ def test_ranks_of_one_host_without_shared_memory():
 def test_no_job():
     world = healthy()
     world.job = None
-    assert bad("ranks", world) == [("skip", "no job was tried: no host for it has answered in time")]
+    assert bad("ranks", world) == [("skip", "no job was tried: what has failed above comes first")]
     world.mpirun = None
     assert bad("ranks", world) == [("skip", "no job was tried: there is no mpirun for it")]

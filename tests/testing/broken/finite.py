@@ -7,6 +7,7 @@ import numpy as np
 from dtrain import ArrayRows, Dataset, Initializer, Layer, Optimizer, Schedule
 
 from .right import Hits, Square, SteepestDescent, SumOfSquares, Unit
+from .right_exchanges import InRankOrder
 from .right_layers import Double, Learned
 from .table import broken
 
@@ -132,3 +133,13 @@ class MissingValues(Dataset):
 
     def __init__(self) -> None:
         self.train = ArrayRows(np.array([[np.nan], [1.0], [2.0]]))
+
+
+@broken("exchanges", "finite", "conserved")
+class DividesByTheLargest(InRankOrder):
+    """Scales by the largest element, which may be zero."""
+
+    def total(self, part):
+        largest = np.abs(part.gradient).max()
+        part.gradient[:] = part.gradient / largest * largest
+        yield from super().total(part)

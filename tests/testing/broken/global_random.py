@@ -7,6 +7,7 @@ from numpy.random import rand
 
 from dtrain import Callback, Initializer, Procedure
 
+from .right_exchanges import InRankOrder
 from .right_layers import Double
 from .table import broken
 
@@ -45,3 +46,10 @@ class StopsAtRandom(Callback):
 class StepsAtRandom(Procedure):
     def run(self, course):
         course.take_step({"lr": float(np.random.random())})
+
+
+@broken("exchanges", "global_random", "repeatable", "in_flight", "state")
+class RoundsAtRandom(InRankOrder):
+    def total(self, part):
+        part.gradient[:] *= 1 + 1e-6 * np.random.random()
+        yield from super().total(part)

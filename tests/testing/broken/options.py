@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dtrain import Callback, Procedure
 
+from .right_exchanges import InRankOrder
 from .right_layers import Double
 from .table import broken
 
@@ -43,3 +44,12 @@ class NeedsALeader(Procedure):
 
     def run(self, course):
         course.train_on()
+
+
+@broken("exchanges", "options")
+class ExchangesByAFunction(InRankOrder):
+    examples = [{"of": abs}]
+
+    def __init__(self, of) -> None:
+        super().__init__()
+        self.of = of

@@ -6,6 +6,7 @@ import numpy as np
 
 from dtrain import ArrayRows, Dataset, Initializer, Loss, Metric, Optimizer, Regularizer, Solver, Transform
 
+from .right_exchanges import InRankOrder, Largest, Mean, Plain
 from .right_layers import Add, Double, Embedding, Learned, LearnedAtTheEnd, Shift
 
 
@@ -141,4 +142,8 @@ RIGHT = [
     ("regularizers", Shrinks),
     ("datasets", Line),
     ("transforms", Noise),
+    ("exchanges", Plain),
+    ("exchanges", InRankOrder),
+    ("exchanges", Largest),
+    ("exchanges", Mean),
 ]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from dtrain import Layer
+from dtrain import GradientExchange, Layer
 
 from .right import Unit
+from .right_exchanges import Mean
 from .right_layers import Learned
 from .split import BareProductAsTotal
 from .table import broken
@@ -57,3 +58,24 @@ class LearnsFromItsOwnRowsFirst(Learned):
 class CalibratesByItsOwnRows(Unit):
     def total(self, squares, context):
         return squares.mean(axis=1).sum()
+
+
+@broken("exchanges", "same_bits")
+class OwnFirst(GradientExchange):
+    """Every rank begins with its own gradient."""
+
+    def total(self, part):
+        every = yield from part.gather(part.gradient)
+        for rank in range(part.size):
+            if rank != part.rank:
+                part.gradient[:] += every[rank]
+
+
+@broken("exchanges", "same_bits")
+class StaysNearItsOwn(Mean):
+    """Only half of the way to the mean."""
+
+    def meet(self, part):
+        own = part.value.copy()
+        yield from super().meet(part)
+        part.value[:] = (part.value + own) / 2
