@@ -117,7 +117,8 @@ def _how_many(virtual: VirtualRank, communicator: Communicator) -> int:
     for _ in range(3):
         virtual.step()
     took = max(communicator.share((perf_counter() - began) / 3))
-    return int(min(MOST, max(LEAST, SECONDS / took)))
+    wanted = min(MOST, max(LEAST, SECONDS / took))
+    return -(-int(wanted) // virtual.interval) * virtual.interval
 
 
 def _kind(

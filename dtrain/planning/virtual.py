@@ -11,6 +11,7 @@ import numpy as np
 from dtrain.communicator import CountingCommunicator
 from dtrain.contracts import Solver
 from dtrain.engine import learn
+from dtrain.engine.apart import Apart
 from dtrain.errors import ConfigError, RunError, on_all_ranks
 from dtrain.trainer.figures import Figures
 from dtrain.trainer.job import build_job
@@ -81,6 +82,7 @@ class VirtualRank:
         with np.errstate(all="ignore"):
             hollow.begin()
             updated = seat.step(seat.batches.whole(0, self._order), 0, self._steps, 0.0)
+            self._meet()
             hollow.end()
         if not updated:
             raise RunError("plan: the loss or the gradient of a first step is not finite; see `dtrain debug`")
@@ -88,6 +90,18 @@ class VirtualRank:
         if not hollow.shares_memory:  # peers said what this rank said, of their parameters as well
             np.copyto(seat.replica.exchange.values, self._values)
         return tuple(hollow.calls), hollow.work
+
+    @property
+    def interval(self) -> int:
+        """Steps after which what ranks do repeats itself."""
+        exchange = self._seat.replica.exchange
+        return exchange.interval if isinstance(exchange, Apart) else 1
+
+    def _meet(self) -> None:
+        """As a run does after a step, where ranks train by themselves."""
+        replica = self._seat.replica
+        if isinstance(replica.exchange, Apart) and (self._steps + 1) % self.interval == 0:
+            replica.exchange.meet(replica.network.states)
 
     def counts(self) -> Counts:
         """Returns what the last step sent."""

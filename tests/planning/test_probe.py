@@ -51,6 +51,15 @@ def test_two_processes_stand_for_a_thousand_ranks(tmp_path):
     assert found[0]["rows"] == 40
 
 
+def test_steps_of_several_kinds_have_their_share(tmp_path):
+    config = config_of(tmp_path, 40, 12, exchange={"name": "local_steps", "interval": 4})
+    found = probe_steps(config, SerialCommunicator(), 8, False)
+    kinds = list(map(Kind.from_dict, found["kinds"]))
+    assert sorted(kind.share for kind in kinds) == [0.25, 0.75]
+    meeting, apart = sorted(kinds, key=lambda kind: kind.share)
+    assert len(meeting.traces[0][1]) > len(apart.traces[0][1])
+
+
 def test_an_optimizer_that_decides_by_the_loss_is_refused(tmp_path):
     config = config_of(tmp_path, 40, 12)
     object.__setattr__(config.optimizer, "name", "lbfgs")
