@@ -29,7 +29,7 @@ def _why(beyond: Row, batch: int, exchange: str) -> str:
         )
     if beyond.line >= MUCH and exchange == "exact":
         return (
-            'the network is too slow for more: [train] exchange = "local_steps" sends gradients\' work once in many '
+            'the network is too slow for more: [train] exchange = "local_steps" sends parameters once in many '
             "steps, a larger batch_size sends as much for more samples"
         )
     if beyond.line >= MUCH:
