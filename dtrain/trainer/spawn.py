@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -40,10 +40,14 @@ def train_in_ranks(config: Config, ranks: int, out: Path, options: Sequence[str]
     return Result(out, None if code else json.loads((out / "summary.json").read_text("utf-8")), code)
 
 
-def run_dtrain(arguments: Sequence[str], report: Path, variables: Mapping[str, str] | None = None) -> int:
+def run_dtrain(
+    arguments: Sequence[str], report: Path, variables: Mapping[str, str] | None = None,
+    take: Callable[[str], object] | None = None,
+) -> int:  # fmt: skip
     """Returns the exit code of a `dtrain` command. Ctrl-C here makes it save and leave, as does this process's end.
 
-    report: gets the error that ends it. variables: of the environment, besides this process's.
+    report: gets the error that ends it. variables: of the environment, besides this process's. take: is given what
+    it writes, as it comes; None: that appears on stderr.
     """
     told = {"DTRAIN_REPORT": str(report), "DTRAIN_STARTER": str(os.getpid())}
     environment = {**os.environ, **told, **(variables or {})}
@@ -58,7 +62,7 @@ def run_dtrain(arguments: Sequence[str], report: Path, variables: Mapping[str, s
     with child, child.stdout, _interruptible():
         while True:
             try:
-                _pass_on(child.stdout)
+                _read(child.stdout, take) if take else _pass_on(child.stdout)
                 return child.wait()
             except KeyboardInterrupt:
                 child.send_signal(signal.SIGINT)
@@ -83,11 +87,19 @@ def _interruptible() -> Iterator[None]:
 
 def _pass_on(stream: IO[bytes]) -> None:
     """Writes to stderr, of a terminal or a notebook, as it comes."""
+    _read(stream, _show)
+
+
+def _read(stream: IO[bytes], take: Callable[[str], object]) -> None:
     text = codecs.getincrementaldecoder("utf-8")(errors="replace")
     while chunk := os.read(stream.fileno(), 65536):
-        with suppress(OSError):
-            sys.stderr.write(text.decode(chunk))
-            sys.stderr.flush()
+        take(text.decode(chunk))
+
+
+def _show(text: str) -> None:
+    with suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 def error_of(code: int, report: Path, asked: Path, source: str) -> DtrainError:
