@@ -1,0 +1,53 @@
+"""The nets of the slow-link benchmark, and the ways in which their ranks meet."""
+
+from __future__ import annotations
+
+from tests.benchmarks.slow_link_jobs import Net, Way
+
+
+def dense(units: int, activation: str | None = "relu") -> dict[str, object]:
+    more = {"initializer": "he_normal", "activation": activation} if activation else {}
+    return {"name": "dense", "units": units, **more}
+
+
+def convolution(filters: int) -> dict[str, object]:
+    return {
+        "name": "conv2d",
+        "filters": filters,
+        "kernel": 5,
+        "initializer": "he_normal",
+        "activation": "relu",
+    }
+
+
+NETS = {
+    "dense": Net(
+        "784-512-256-10",
+        ({"name": "flatten"}, dense(512), dense(256), dense(10, None)),
+        batch=250,
+        every=60,
+        ways={
+            "one host": Way(1, 2e-3),
+            "exact": Way(2, 2e-3),
+        },
+    ),
+    "lenet": Net(
+        "LeNet",
+        (
+            {"name": "reshape", "shape": [28, 28, 1]},
+            convolution(16),
+            {"name": "max_pool2d"},
+            convolution(32),
+            {"name": "max_pool2d"},
+            {"name": "flatten"},
+            dense(256),
+            dense(10, None),
+        ),
+        batch=240,
+        every=25,
+        ways={
+            "one host": Way(1, 1e-3),
+            "exact": Way(2, 1e-3),
+        },
+    ),
+}
