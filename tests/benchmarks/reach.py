@@ -35,12 +35,12 @@ class Reach(dtrain.Callback):
     """Looks at the held-out accuracy every so many steps and after each epoch; stops when it is reached.
 
     accuracy: that ends the run, in (0, 1]. every: steps between two looks, ≥ 1; a divisor of an epoch's steps, and
-    where ranks train by themselves a multiple of the interval after which they meet. Seconds begin before the
-    first step and leave out the looks, which are `validation_seconds`.
+    where ranks train by themselves a multiple of the interval after which they meet. first: steps before the first
+    look. Seconds begin before the first step and leave out the looks, which are `validation_seconds`.
     """
 
-    def __init__(self, accuracy: float, every: int) -> None:
-        self.accuracy, self.every = accuracy, every
+    def __init__(self, accuracy: float, every: int, first: int = 0) -> None:
+        self.accuracy, self.every, self.first = accuracy, every, first
         self.began = self.looked = self.validating = 0.0
         self.sent = 0
         self.found: list[tuple[int, float, float]] = []
@@ -50,7 +50,8 @@ class Reach(dtrain.Callback):
 
     def after_step(self, run: Any) -> None:
         self.looked = perf_counter()
-        if run.step % self.every == 0 and run.position % run.batches.count:
+        look = run.step >= self.first and run.step % self.every == 0
+        if look and run.position % run.batches.count:  # the end of an epoch has a look of its own
             self._note(run, evaluate(run.replica, run.figures, run.validation_batches))
 
     def after_epoch(self, run: Any) -> None:
@@ -59,6 +60,7 @@ class Reach(dtrain.Callback):
     def _note(self, run: Any, validation: dict[str, float]) -> None:
         now = perf_counter()
         self.validating += now - self.looked
+        self.looked = now  # a run that is stopped within an epoch is looked at once more
         self.found.append((run.step, now - self.began - self.validating, validation["accuracy"]))
         if validation["accuracy"] >= self.accuracy:
             run.stop(f"accuracy {self.accuracy:g}")

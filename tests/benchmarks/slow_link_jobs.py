@@ -27,12 +27,14 @@ class Way:
 
 @dataclass(frozen=True)
 class Net:
-    """layers: of `[[network]]`. batch: global. every: steps between two looks at the held-out accuracy."""
+    """layers: of `[[network]]`. batch: global. every, first: steps between two looks at the held-out
+    accuracy, and before the first."""
 
     title: str
     layers: tuple[Mapping[str, Any], ...]
     batch: int
     every: int
+    first: int = 0
     ways: Mapping[str, Way] = field(default_factory=dict)
     optimizer: str = "adam"
 
@@ -55,7 +57,7 @@ def config(net: Net, way: Way, data: Mapping[str, Any], seed: int, accuracy: flo
         "optimizer": {"name": net.optimizer, "lr": way.lr},
         "train": train,
         "checkpoint": {"minutes": 1000, "best": False},
-        "callback": [{"name": "reach", "accuracy": accuracy, "every": net.every}],
+        "callback": [{"name": "reach", "accuracy": accuracy, "every": net.every, "first": net.first}],
     })  # fmt: skip
 
 

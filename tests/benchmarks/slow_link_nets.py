@@ -26,6 +26,7 @@ NETS = {
         ({"name": "flatten"}, dense(512), dense(256), dense(10, None)),
         batch=250,
         every=60,
+        first=240,
         ways={
             "one host": Way(1, 2e-3),
             "exact": Way(2, 2e-3),
@@ -43,11 +44,12 @@ NETS = {
             dense(256),
             dense(10, None),
         ),
-        batch=240,
+        batch=120,
         every=25,
+        first=75,
         ways={
-            "one host": Way(1, 1e-3),
-            "exact": Way(2, 1e-3),
+            "one host": Way(1, 2e-3),
+            "exact": Way(2, 2e-3),
         },
     ),
 }
