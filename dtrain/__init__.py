@@ -17,10 +17,14 @@ _HOME = {
     "Callback": "dtrain.contracts",
     "Course": "dtrain.contracts",
     "Dataset": "dtrain.contracts",
+    "Exchange": "dtrain.contracts",
+    "GradientExchange": "dtrain.contracts",
+    "GradientPart": "dtrain.contracts",
     "Initializer": "dtrain.contracts",
     "Layer": "dtrain.contracts",
     "Loss": "dtrain.contracts",
     "Metric": "dtrain.contracts",
+    "Moves": "dtrain.contracts",
     "Optimizer": "dtrain.contracts",
     "Problem": "dtrain.contracts",
     "Procedure": "dtrain.contracts",
@@ -33,6 +37,8 @@ _HOME = {
     "Taken": "dtrain.contracts",
     "Transform": "dtrain.contracts",
     "UpdateContext": "dtrain.contracts",
+    "ValueExchange": "dtrain.contracts",
+    "ValuePart": "dtrain.contracts",
     # what a part meets
     "Context": "dtrain.engine",
     "Maker": "dtrain.engine",
@@ -71,10 +77,14 @@ if TYPE_CHECKING:
     from dtrain.contracts import Callback as Callback
     from dtrain.contracts import Course as Course
     from dtrain.contracts import Dataset as Dataset
+    from dtrain.contracts import Exchange as Exchange
+    from dtrain.contracts import GradientExchange as GradientExchange
+    from dtrain.contracts import GradientPart as GradientPart
     from dtrain.contracts import Initializer as Initializer
     from dtrain.contracts import Layer as Layer
     from dtrain.contracts import Loss as Loss
     from dtrain.contracts import Metric as Metric
+    from dtrain.contracts import Moves as Moves
     from dtrain.contracts import Optimizer as Optimizer
     from dtrain.contracts import Problem as Problem
     from dtrain.contracts import Procedure as Procedure
@@ -87,6 +97,8 @@ if TYPE_CHECKING:
     from dtrain.contracts import Taken as Taken
     from dtrain.contracts import Transform as Transform
     from dtrain.contracts import UpdateContext as UpdateContext
+    from dtrain.contracts import ValueExchange as ValueExchange
+    from dtrain.contracts import ValuePart as ValuePart
     from dtrain.engine import Context as Context
     from dtrain.engine import Maker as Maker
     from dtrain.errors import ConfigError as ConfigError

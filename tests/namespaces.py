@@ -114,7 +114,8 @@ class Hosts:
         undo.callback(ip, "netns", "del", name)
         cable = f"{self._stem}v{number}"
         ip("link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", name)
-        undo.callback(ip, "link", "del", cable)  # sockets that still wait keep a nameless host alive for minutes
+        # Sockets that still wait keep a host alive, without a name, for minutes.
+        undo.callback(ip, "link", "del", cable)
         ip("link", "set", cable, "master", bridge, "up")
         ip("-n", name, "addr", "add", f"{self._net}.{number}/24", "dev", "eth0")
         ip("-n", name, "link", "set", "eth0", "up")

@@ -195,11 +195,11 @@ class Job:
         self, communicator: Any, net: Network, loss: Loss, optimizer: Any, data: ArrayRows, *,
         batch_size: int, shards: Any = 8, seed: int = 0, parts: int = 1,
         metrics: dict[str, Metric] | None = None,
-        penalties: Callable[[Network], Sequence[Any]] = lambda net: (), **clip: float,
+        penalties: Callable[[Network], Sequence[Any]] = lambda net: (), exchange: Any = None, **clip: float,
     ) -> None:  # fmt: skip
         shards = resolve_shards(shards, communicator.size)
         self.communicator, self.seed = communicator, seed
-        self.replica = Replica(net, communicator, shards, seed)
+        self.replica = Replica(net, communicator, shards, seed, exchange)
         self.replica.initialize()
         self.figures = Figures(loss, metrics or {})
         self.update = Update(self.replica, optimizer, penalties(net), **clip)

@@ -43,7 +43,11 @@ def resolve(config: Config, table_of: Resolve) -> Config:
         regularizers=each("regularizers", config.regularizers),
         callbacks=each("callbacks", config.callbacks),
         procedure=None if config.procedure is None else one("procedures", config.procedure),
-        train=replace(config.train, metrics=each("metrics", config.train.metrics)),
+        train=replace(
+            config.train,
+            metrics=each("metrics", config.train.metrics),
+            exchange=one("exchanges", config.train.exchange),
+        ),
     )
 
 
@@ -59,7 +63,10 @@ def to_table(config: Config) -> dict[str, Any]:
     """Returns the config in the layout of its file, defaults included; what is None or empty is left out."""
     data = _part(config.data)
     data["transform"] = [_part(part) for part in data.pop("transforms", ())]
-    train = asdict(config.train) | {"metrics": [_metric(part) for part in config.train.metrics]}
+    train = asdict(config.train) | {
+        "metrics": [_named(part) for part in config.train.metrics],
+        "exchange": _named(config.train.exchange),
+    }
     table = {
         "name": config.name,
         "seed": config.seed,
@@ -85,7 +92,7 @@ def _part(part: Part) -> dict[str, Any]:
     return {"name": part.name} | {key: keys[key] for key in keys if key not in empty} | dict(part.options)
 
 
-def _metric(part: Part) -> str | dict[str, Any]:
+def _named(part: Part) -> str | dict[str, Any]:
     return _part(part) if part.options else part.name
 
 

@@ -119,7 +119,7 @@ def _train(table: Table) -> TrainConfig:
         non_finite=table.take("non_finite", one_of("stop", "skip"), "stop"),
         time_limit=table.take("time_limit", POSITIVE, None),
         stop_limit=table.take("stop_limit", WAIT, 6.0),
-        exchange=table.take("exchange", one_of("exact"), "exact"),
+        exchange=_exchange(table),
         scale_lr=_scale_lr(table),
         check_replicas=table.take("check_replicas", whole(0), 100),
     )
@@ -142,6 +142,11 @@ def _scale_lr(train: Table) -> ScaleConfig | None:
     )
     table.finish()
     return config
+
+
+def _exchange(table: Table) -> Part:
+    value = table.take_raw("exchange")
+    return read_part("exact" if value is None else value, "[train] exchange", table.source)
 
 
 def _metrics(table: Table) -> tuple[Any, ...]:

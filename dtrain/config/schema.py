@@ -86,7 +86,8 @@ class TrainConfig:
     """Seconds."""
     stop_limit: float = 6.0
     """Seconds for which the others wait for a rank that has stopped before the job ends; 0: without end."""
-    exchange: Literal["exact"] = "exact"
+    exchange: Part = field(default_factory=lambda: Part(name="exact"))
+    """How gradients, or values, meet."""
     scale_lr: ScaleConfig | None = None
     """None: the learning rate is what the optimizer says, whatever the batch."""
     check_replicas: int = 100

@@ -3,6 +3,7 @@
 from .activation import Activation
 from .callback import Callback, Run
 from .dataset import ArrayRows, Dataset, Rows, Subset
+from .exchange import Exchange, GradientExchange, GradientPart, Messages, Moves, ValueExchange, ValuePart
 from .initializer import Initializer
 from .layer import Layer
 from .loss import Loss
@@ -26,6 +27,7 @@ KINDS: dict[str, type] = {
     "datasets": Dataset,
     "transforms": Transform,
     "callbacks": Callback,
+    "exchanges": Exchange,
     "procedures": Procedure,
 }
 """Every kind of part, spelled as in its hook `dtrain_<kind>`, with its contract."""
@@ -37,10 +39,15 @@ __all__ = [
     "Callback",
     "Course",
     "Dataset",
+    "Exchange",
+    "GradientExchange",
+    "GradientPart",
     "Initializer",
     "Layer",
     "Loss",
+    "Messages",
     "Metric",
+    "Moves",
     "Optimizer",
     "Problem",
     "Procedure",
@@ -53,4 +60,6 @@ __all__ = [
     "Taken",
     "Transform",
     "UpdateContext",
+    "ValueExchange",
+    "ValuePart",
 ]

@@ -33,9 +33,13 @@ class Context:
     sampling: whether layers that draw random numbers do so: in training, and where predictions are drawn
     (Monte-Carlo dropout); then `epoch` is the number of the draw.
     step: updates done. epoch: epochs done. layer: the name of the layer at work, for messages and streams.
+    alone: where ranks train by themselves, the totals over this rank's shards; in training "all rows" are then its own.
     """
 
-    def __init__(self, totals: Totals, streams: SampleStreams, gradients: Gradients | None = None) -> None:
+    def __init__(
+        self, totals: Totals, streams: SampleStreams, gradients: Gradients | None = None,
+        alone: Totals | None = None,
+    ) -> None:  # fmt: skip
         self.training = False
         self.sampling = False
         self.step = 0
@@ -43,7 +47,8 @@ class Context:
         self.layer = ""
         self.layout: Layout
         self.place = 0
-        self._totals = totals
+        self._totals = self._of_all = totals
+        self._alone = alone
         self._streams = streams
         self._scratch = Scratch()
         self._draws: dict[Any, int] = {}
@@ -73,6 +78,9 @@ class Context:
         """
         self.layout, self.training, self.step, self.epoch, self.place = layout, training, step, epoch, place
         self.sampling = training if sampling is None else sampling
+        if self._alone is not None:
+            self._totals = self._alone if training else self._of_all
+            self.layout = layout.alone if training else layout
         self._scratch.rewind()
         if self._draws:
             self._draws.clear()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from .plan import Join, make_plan
-from .tree import Node, children, cover, fold_nodes
+from .moves import drive
+from .tree import Node, cover, fold_nodes
+from .tree_sum import TreeSum
 
 if TYPE_CHECKING:
     from dtrain.communicator.protocol import Communicator
@@ -19,27 +21,48 @@ CHUNK = 1 << 15
 """Elements added at once: two operands and a result stay in a core's second-level cache."""
 
 
-class Exchange(Protocol):
-    """Gradients in, one rank's slice of their total out; then the updated values to everyone."""
+class Exchange:
+    """Gradients in, a rank's slice of their total out; then the updated values to everyone."""
+
+    whole: ClassVar[bool] = False
+    """Whether every rank's slice is all there is: it updates everything for itself."""
+    alone: ClassVar[bool] = False
+    """Whether a rank trains on its own rows by itself, as a job of one rank, until the next meeting."""
 
     ranges: list[tuple[int, int]]
-    """The blocks (first, last) of each rank."""
+    """The blocks (first, last) of each rank that shares the update."""
     values: Array
     """The flat array of parameters that this rank reads; its own slice of it is the one it writes."""
     nodes: list[Array]
     """The flat arrays in which this rank's gradients are born, one a node of the cover of its shards."""
+
+    @property
+    def slots(self) -> Mapping[str, Array]:
+        """The flat arrays that the exchange keeps on this rank alone, as of the last update."""
+        return {}
 
     def reduce(self, scale: float) -> tuple[Array, bool]:
         """Returns this rank's slice of the total gradient, times scale, and whether it is finite.
 
         Every rank has passed a barrier since it wrote its gradients.
         """
+        raise NotImplementedError
+
+    def collect(self) -> Array:
+        """Returns what this micro-batch adds to the gradient of several; valid until the next gradients."""
+        return self.reduce(1.0)[0]
+
+    def finish(self, total: Array, scale: float) -> tuple[Array, bool]:
+        """Returns what `reduce` does, from the sum of what `collect` returned, which may be overwritten."""
+        np.multiply(total, scale, out=total)
+        return total, bool(np.isfinite(total).all())
 
     def publish(self) -> None:
         """Makes every rank's updated slice of the values visible to all."""
+        raise NotImplementedError
 
 
-class SharedExchange:
+class SharedExchange(Exchange):
     """All ranks on one host: a rank sums its slice straight from its peers' gradients, updates it in place."""
 
     def __init__(
@@ -94,77 +117,27 @@ def _fold_here(
     return folds, place[root]
 
 
-class MessageExchange:
+class MessageExchange(Exchange):
     """Ranks that share no memory: partial sums travel by the plan, then the updated slices to everyone."""
 
     def __init__(
         self, layout: FlatLayout, shards: int, ranges: list[Node], communicator: Communicator, dtype: Any
     ) -> None:
         self._communicator = communicator
-        self._block, size, me = layout.block, layout.size, communicator.rank
+        self._block, size = layout.block, layout.size
         every = [cover(a, b, shards) for a, b in ranges]
-        covers = every[me]
         self.values = _own(communicator, size, dtype)
         flat = _own(communicator, size * max(map(len, every)), dtype)
-        self.nodes = [flat[i * size : (i + 1) * size] for i in range(len(covers))]
-        plan = make_plan(shards, ranges, layout.blocks, me)
-        self.ranges = plan.ranges
-        self._held: dict[Node, tuple[int, Array]] = {
-            node: (0, array) for node, array in zip(covers, self.nodes, strict=True)
-        }
-        self._rounds = [[self._prepare(join, dtype) for join in joins] for joins in plan.rounds]
-        first, last = self.ranges[me]
-        self._own = slice(first * self._block, last * self._block)
-        start, whole = self._held[0, shards]
-        self._total = whole[self._own.start - start : self._own.stop - start]
+        self.nodes = [flat[i * size : (i + 1) * size] for i in range(len(every[communicator.rank]))]
+        self._tree = TreeSum(self.nodes, shards, ranges, communicator.rank, layout.block)
+        self.ranges = self._tree.ranges
+        self._own, self._total = self._tree.own, self._tree.total
         widest = max(b - a for a, b in self.ranges) * self._block
         self._send = np.zeros(widest, dtype)
         self._receive = np.zeros((communicator.size, widest), dtype)
 
-    def _prepare(self, join: Join, dtype: Any) -> _Round:
-        """Lays out the arrays of one join: what is sent, what is received where, what is added to what."""
-        assert join.own is not None
-        left, right = children(join.node)
-        first, last = (n * self._block for n in join.own)
-        out = np.zeros(last - first, dtype)
-        step = _Round(out)
-        for child, come, give in ((left, join.left, join.give_left), (right, join.right, join.give_right)):
-            held = self._held.get(child)
-            for peer, a, b in give:
-                assert held is not None
-                step.sends.append((peer, held[1][a * self._block - held[0] : b * self._block - held[0]]))
-            step.operands.append(self._operand(step, come, first, last, held, dtype))
-        self._held[join.node] = (first, out)
-        return step
-
-    def _operand(
-        self, step: _Round, come: list[tuple[int, int, int]], first: int, last: int,
-        held: tuple[int, Array] | None, dtype: Any,
-    ) -> Array:  # fmt: skip
-        me, block = self._communicator.rank, self._block
-        if [peer for peer, _, _ in come] == [me]:
-            assert held is not None
-            return held[1][first - held[0] : last - held[0]]
-        whole = np.zeros(last - first, dtype)
-        for peer, a, b in come:
-            part = whole[a * block - first : b * block - first]
-            if peer == me:
-                assert held is not None
-                step.copies.append((part, held[1][a * block - held[0] : b * block - held[0]]))
-            else:
-                step.receives.append((peer, part))
-        return whole
-
     def reduce(self, scale: float) -> tuple[Array, bool]:
-        for joins in self._rounds:
-            sends = [message for step in joins for message in step.sends]
-            receives = [message for step in joins for message in step.receives]
-            self._communicator.exchange(sends, receives)
-            for step in joins:
-                for to, part in step.copies:
-                    np.copyto(to, part)
-                left, right = step.operands
-                np.add(left, right, step.out)
+        drive(self._tree.add(), self._communicator)
         np.multiply(self._total, scale, out=self._total)
         return self._total, is_finite(self._total)
 
@@ -174,17 +147,6 @@ class MessageExchange:
         self._communicator.allgather(self._send, self._receive)
         for (first, last), part in zip(self.ranges, self._receive, strict=True):
             self.values[first * self._block : last * self._block] = part[: (last - first) * self._block]
-
-
-class _Round:
-    """The arrays of one join."""
-
-    def __init__(self, out: Array) -> None:
-        self.out = out
-        self.operands: list[Array] = []
-        self.sends: list[tuple[int, Array]] = []
-        self.receives: list[tuple[int, Array]] = []
-        self.copies: list[tuple[Array, Array]] = []
 
 
 def _own(communicator: Communicator, count: int, dtype: Any) -> Array:
@@ -202,6 +164,6 @@ def is_finite(flat: Array) -> bool:
 def make_exchange(
     layout: FlatLayout, shards: int, ranges: list[Node], communicator: Communicator, dtype: Any
 ) -> Exchange:
-    """Returns the exchange that fits what the ranks can address."""
+    """Returns the exact exchange that fits what the ranks can address."""
     kind = SharedExchange if communicator.shares_memory else MessageExchange
     return kind(layout, shards, ranges, communicator, dtype)

@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dtrain import contracts
+from dtrain.communicator.serial import SerialCommunicator
 from dtrain.parameter import FlatLayout, digest
 from dtrain.random import SampleStreams, Stream
 
+from .apart import Apart
+from .buckets import Buckets
 from .context import Context
-from .exchange import make_exchange
+from .exchange import Exchange, make_exchange
 from .gradients import Gradients
 from .probe import probe
 from .shards import rank_ranges
@@ -29,32 +33,58 @@ BLOCK = 1024
 class Replica:
     """A network placed in flat arrays that the communicator allocated, ready to run on this rank's shards.
 
-    seed: of initial values and per-sample streams. warnings: what the trial pass found.
+    seed: of initial values and per-sample streams. exchange: the part that says how gradients or values meet; None:
+    the exact one. warnings: what the trial pass found.
     """
 
-    def __init__(self, network: Network, communicator: Communicator, shards: int, seed: int) -> None:
+    def __init__(
+        self, network: Network, communicator: Communicator, shards: int, seed: int,
+        exchange: contracts.Exchange | None = None,
+    ) -> None:  # fmt: skip
         self.network, self.communicator, self.shards, self.seed = network, communicator, shards, seed
         self.ranges = rank_ranges(shards, communicator.size)
         self.first, self.last = self.ranges[communicator.rank]
         self.warnings = probe(network)
         self.layout = FlatLayout(network.parameters, BLOCK)
-        self.exchange = make_exchange(self.layout, shards, self.ranges, communicator, network.dtype)
-        self.gradients = Gradients(self.layout, self.exchange.nodes, self.first, self.last, shards)
+        self.exchange = self._make_exchange(exchange or contracts.Exchange())
+        self.among: Communicator = SerialCommunicator() if self.exchange.whole else communicator
+        """The ranks that share the update of the parameters: all of them, or this one, which updates everything."""
+        self.totals = Totals(shards, self.ranges, communicator)
+        own = self.last - self.first
+        alone = Totals(own, [(0, own)], SerialCommunicator()) if self.exchange.alone else None
+        first, last, leaves = (self.first, self.last, shards) if alone is None else (0, own, own)
+        self.gradients = Gradients(self.layout, self.exchange.nodes, first, last, leaves)
         for parameter in network.parameters:
             parameter._value = self.layout.view(self.exchange.values, parameter)
-        self.totals = Totals(shards, self.ranges, communicator)
-        self.context = Context(self.totals, SampleStreams(seed), self.gradients)
-        self.own = self.slice_of(communicator.rank)
+        self.context = Context(self.totals, SampleStreams(seed), self.gradients, alone)
+        self.own = self.slice_of(self.among.rank)
         """This rank's slice of the flat arrays: the part of the parameters that it updates."""
 
+    def _make_exchange(self, exchange: contracts.Exchange) -> Exchange:
+        layout, communicator, dtype = self.layout, self.communicator, self.network.dtype
+
+        def step() -> int:
+            return self.context.step + 1
+
+        if isinstance(exchange, contracts.GradientExchange):
+            return Buckets(layout, self.shards, self.ranges, communicator, dtype, exchange, step)
+        if isinstance(exchange, contracts.ValueExchange):
+            return Apart(layout, communicator, dtype, exchange, step)
+        return make_exchange(layout, self.shards, self.ranges, communicator, dtype)
+
     def slice_of(self, rank: int) -> slice:
-        """Returns a rank's slice of the flat arrays."""
+        """Returns the slice of the flat arrays of one of the ranks that share the update."""
         first, last = self.exchange.ranges[rank]
         return slice(first * BLOCK, last * BLOCK)
 
+    @property
+    def shares_values(self) -> bool:
+        """Whether all ranks read one array of values."""
+        return self.communicator.shares_memory and self.among is self.communicator
+
     def writes_values(self) -> bool:
         """Tells whether this rank fills the array of values when it is set as a whole."""
-        return self.communicator.rank == 0 or not self.communicator.shares_memory
+        return self.communicator.rank == 0 or not self.shares_values
 
     def initialize(self) -> None:
         """Draws the initial values, each parameter from a stream of its own. A collective."""
@@ -83,13 +113,13 @@ class Replica:
         self.communicator.barrier()
 
     def gather(self, own: Array) -> Array:
-        """Returns a whole flat array from every rank's slice of it. A collective."""
+        """Returns a whole flat array from the slices of the ranks that share the update. A collective of these."""
         ranges = self.exchange.ranges
         widest = max(b - a for a, b in ranges) * BLOCK
         send = np.zeros(widest, own.dtype)
         send[: len(own)] = own
         receive = np.zeros((len(ranges), widest), own.dtype)
-        self.communicator.allgather(send, receive)
+        self.among.allgather(send, receive)
         whole = np.zeros(self.layout.size, own.dtype)
         for (first, last), part in zip(ranges, receive, strict=True):
             whole[first * BLOCK : last * BLOCK] = part[: (last - first) * BLOCK]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
@@ -76,6 +77,13 @@ class Layout:
     def shards(self) -> int:
         """How many shards this rank has."""
         return len(self.slices)
+
+    @cached_property
+    def alone(self) -> Layout:
+        """The same rows and shards, as if there were no others."""
+        layout = copy(self)
+        layout.rows = self.local
+        return layout
 
     @cached_property
     def ones(self) -> dict[str, Array]:

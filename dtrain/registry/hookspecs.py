@@ -18,6 +18,7 @@ from dtrain.contracts import (
     Activation,
     Callback,
     Dataset,
+    Exchange,
     Initializer,
     Layer,
     Loss,
@@ -298,6 +299,29 @@ def dtrain_callbacks() -> Mapping[str, type[Callback]]:
         @hookimpl
         def dtrain_callbacks():
             return {"good_enough": GoodEnough}
+    """
+    return {}
+
+
+@hookspec
+def dtrain_exchanges() -> Mapping[str, type[Exchange]]:
+    """Exchanges by name, for `[train] exchange`: how the ranks' gradients, or their values, meet.
+
+    Example::
+
+        import numpy as np
+        from dtrain import GradientExchange, hookimpl
+
+        class Half(GradientExchange):
+            \"\"\"Gradients travel as float16; each rank adds all of them, in the order of ranks.\"\"\"
+
+            def total(self, part):
+                every = yield from part.gather(part.gradient.astype(np.float16))
+                part.gradient[:] = np.add.reduce(every, axis=0, dtype=part.gradient.dtype)
+
+        @hookimpl
+        def dtrain_exchanges():
+            return {"half": Half}
     """
     return {}
 

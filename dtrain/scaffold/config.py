@@ -27,6 +27,7 @@ _TABLES = {  # where a part of each kind stands, and what stands there when the 
         '[train]\nepochs = 5\nbatch_size = 64\nmetrics = ["accuracy", "{}"]',
         '[train]\nepochs = 5\nbatch_size = 64\nmetrics = ["accuracy"]',
     ),
+    "exchanges": ('[train.exchange]\nname = "{}"', ""),
 }
 
 

@@ -13,6 +13,7 @@ from dtrain.engine.totals import Totals
 from dtrain.random import SampleStreams, Stream
 
 from .data import Data, numbers, sample
+from .exchanges import exercise_exchange
 from .passes import Options
 from .rehearsal import Rehearsal
 from .rows import ROW_KINDS, run
@@ -156,6 +157,10 @@ def _procedure(subject: Subject, *_: Any) -> dict[str, Any]:
     return {"decisions": course.decisions, "left": np.array(course.at)}
 
 
+def _exchange(subject: Subject, options: Options, _: Any) -> dict[str, Any]:
+    return exercise_exchange(subject, options.dtype)
+
+
 _EXERCISES: dict[str, Callable[[Subject, Options, Any], dict[str, Any]]] = {
     "initializers": _initializer,
     "optimizers": _optimizer,
@@ -163,5 +168,6 @@ _EXERCISES: dict[str, Callable[[Subject, Options, Any], dict[str, Any]]] = {
     "schedules": _schedule,
     "datasets": _dataset,
     "callbacks": _callback,
+    "exchanges": _exchange,
     "procedures": _procedure,
 }

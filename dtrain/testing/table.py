@@ -7,6 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .driven import check_driven
 from .dtypes import check_contiguous, check_dtype
+from .exchanges import (
+    check_conserved,
+    check_exact_bits,
+    check_in_flight,
+    check_same_on_all_ranks,
+    check_slots_are_all,
+)
 from .finite import check_finite
 from .gradients import check_gradient_of_input, check_gradient_of_parameters, check_gradient_of_penalty
 from .imports import check_no_mpi
@@ -32,7 +39,7 @@ if TYPE_CHECKING:
 _LAYERS = ("layers", "activations")
 _ROWS = (*_LAYERS, "losses", "metrics", "transforms")
 _TRAINED = (*_ROWS, "optimizers", "solvers", "regularizers")
-_EVERY = (*_TRAINED, "initializers", "schedules", "datasets", "callbacks", "procedures")
+_EVERY = (*_TRAINED, "initializers", "schedules", "datasets", "callbacks", "exchanges", "procedures")
 
 
 _TYPED = (*_LAYERS, "losses", "transforms", "optimizers", "regularizers", "schedules", "initializers")
@@ -57,6 +64,10 @@ SPECS = (
     Spec("split", ("regularizers",), check_penalty_in_pieces),
     Spec("split", ("datasets",), check_rows_in_pieces),
     Spec("same_bits", (*_TRAINED, "initializers"), check_same_bits_on_ranks),
+    Spec("same_bits", ("exchanges",), check_same_on_all_ranks),
+    Spec("exact", ("exchanges",), check_exact_bits),
+    Spec("conserved", ("exchanges",), check_conserved),
+    Spec("in_flight", ("exchanges",), check_in_flight),
     Spec("global_random", _EVERY, check_no_global_randomness),
     Spec("repeatable", _EVERY, check_repeatable),
     Spec("inputs_not_written", (*_ROWS, "solvers", "regularizers", "datasets"), check_inputs_not_written),
@@ -66,6 +77,7 @@ SPECS = (
     Spec("options", _EVERY, check_options),
     Spec("driven", ("optimizers", "solvers"), check_driven),
     Spec("state", _TRAINED, check_resharded),
+    Spec("state", ("exchanges",), check_slots_are_all),
     Spec("state", ("schedules",), check_schedule_state),
     Spec("state", ("callbacks",), check_callback_state),
     Spec("shape", (*_ROWS, "initializers", "datasets"), check_shape),

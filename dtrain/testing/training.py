@@ -109,7 +109,7 @@ class Job:
         path = folder / BEST
         checkpoint = read(path)
         snapshot = snapshot_of(self.replica, checkpoint.arrays, path)
-        load_slots(self.replica, self.update, checkpoint.arrays, path)
+        load_slots(self.replica, self.update.slots, checkpoint.arrays, path)
         self.replica.restore((snapshot.values, snapshot.states))
         self.update.optimizer.load_state(checkpoint.cursor["optimizer"])
         self.done = checkpoint.cursor["step"]

@@ -11,6 +11,7 @@ import numpy as np
 from dtrain.contracts import Solver
 from dtrain.errors import ConfigError, DataError, did_you_mean, listed
 
+from .exchange_checks import check_exchange
 from .solver_checks import check_solver
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def check_job(job: Job, ranks: int = 1) -> None:
     _check_schedules(job)
     if isinstance(job.optimizer, Solver):
         check_solver(job, job.optimizer)
+    check_exchange(job)
     for part in job.config.regularizers:
         _check_regularizer(part, job.network)
     _check_samples(job)

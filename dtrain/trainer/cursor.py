@@ -34,6 +34,14 @@ class NamedState(TypedDict):
     state: State
 
 
+class RanksOwn(TypedDict):
+    """The exchange's name, how many ranks kept arrays of their own, and which."""
+
+    name: str
+    ranks: Count
+    arrays: list[str]
+
+
 class Row(TypedDict):
     """A row of the table of plugins."""
 
@@ -63,6 +71,7 @@ class Cursor(TypedDict):
     schedules: list[State]
     callbacks: list[State]
     optimizer: NamedState
+    exchange: NotRequired[RanksOwn]
     plugins: list[Row]
 
 

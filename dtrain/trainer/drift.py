@@ -41,10 +41,14 @@ class Drift:
     def __init__(self, trainer: Trainer) -> None:
         self._trainer = trainer
         self._every = trainer.job.config.train.check_replicas
+        self._due = False
 
     def after_step(self) -> None:
-        """Compares the ranks when it is time to. A collective."""
+        """Compares the ranks when it is time to; where they train by themselves, when they meet. A collective."""
         if self._every and self._trainer.step % self._every == 0:
+            self._due = True
+        if self._due and not self._trainer.meetings.apart:
+            self._due = False
             self.check()
 
     def check(self, *, decisions_only: bool = False) -> None:
@@ -66,7 +70,7 @@ class Drift:
 
     def _held(self) -> list[tuple[str, Array]]:
         replica = self._trainer.replica
-        shared = replica.communicator.shares_memory
+        shared = replica.shares_values
         return [
             (name, array) for kind, name, array in in_network_order(replica) if kind != "value" or not shared
         ]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dtrain.communicator.protocol import Communicator
     from dtrain.contracts import (
         Callback,
+        Exchange,
         Initializer,
         Layer,
         Loss,
@@ -52,6 +53,7 @@ class Job:
     schedules: list[Schedule]
     regularizers: list[Regularizer]
     callbacks: list[Callback]
+    exchange: Exchange
     procedure: Procedure | None
     scaled: str | None
     """What was done to the learning rate, in words."""
@@ -100,13 +102,14 @@ def _build(config: Config, registry: Registry, ranks: int) -> Job:
     )
     schedules, regularizers = list(map(made, config.schedules)), list(map(made, config.regularizers))
     callbacks, transforms = list(map(made, config.callbacks)), list(map(made, config.data.transforms))
+    exchange = made(config.train.exchange)
     procedure = None if config.procedure is None else made(config.procedure)
     dataset = made(config.data)
     train, validation = hold_out(dataset, config.data.validation, config.seed)
     network = _network(config, registry, layers, train.shape)
     job = Job(
         resolved, registry, shards, train, validation, transforms, network, loss, metrics, optimizer,
-        schedules, regularizers, callbacks, procedure, scaled,
+        schedules, regularizers, callbacks, exchange, procedure, scaled,
     )  # fmt: skip
     check_job(job, ranks)
     return job

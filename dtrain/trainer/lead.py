@@ -38,6 +38,8 @@ class Mark:
 
     snapshot: Snapshot
     slots: dict[str, Array]
+    unsent: dict[str, Array]
+    """The slots of the exchange."""
     place: tuple[int, int, int]
     so_far: dict[str, Any]
     schedules: list[dict[str, Any]]
@@ -87,6 +89,7 @@ class Lead:
         return Mark(
             take(trainer.replica),
             {name: own.copy() for name, own in trainer.update.slots.items()},
+            {name: own.copy() for name, own in trainer.replica.exchange.slots.items()},
             (trainer.position, trainer.step, trainer.skipped),
             trainer.so_far.state(),
             trainer.driver.state(),
@@ -99,6 +102,8 @@ class Lead:
         trainer.replica.restore((mark.snapshot.values, mark.snapshot.states))
         for name, own in trainer.update.slots.items():
             own[...] = mark.slots[name]
+        for name, own in trainer.replica.exchange.slots.items():
+            own[...] = mark.unsent[name]
         trainer.position, trainer.step, trainer.skipped = mark.place
         trainer.so_far.load_state(mark.so_far)
         trainer.driver.load_state(mark.schedules)

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from dtrain.engine import Replica
     from dtrain.types import Array
 
-    from .update import Update
-
 
 BEFORE_FIT = "before_fit/"
 """What the names of arrays start with that a fit after the last step has changed, as they were before."""
@@ -63,12 +61,12 @@ def snapshot_of(replica: Replica, arrays: Mapping[str, Array], where: Path, pref
     """Returns the snapshot that these arrays make up. Raises CheckpointError where they do not fit."""
     snapshot = Snapshot(np.zeros_like(replica.exchange.values), [])
     for p in replica.network.parameters:
-        replica.layout.view(snapshot.values, p)[...] = _fitting(
+        replica.layout.view(snapshot.values, p)[...] = fitting(
             arrays, f"{prefix}value/{p.name}", p.shape, replica.network.dtype, where
         )
     for state in replica.network.states:
         name = f"{prefix}state/{state.name}"
-        snapshot.states.append(_fitting(arrays, name, state.value.shape, state.value.dtype, where))
+        snapshot.states.append(fitting(arrays, name, state.value.shape, state.value.dtype, where))
     return snapshot
 
 
@@ -78,17 +76,20 @@ def slot_arrays(replica: Replica, slots: Mapping[str, Array]) -> dict[str, Array
     return {f"slot/{slot}/{p.name}": layout.view(flat, p) for slot, flat in slots.items() for p in parameters}
 
 
-def load_slots(replica: Replica, update: Update, arrays: Mapping[str, Array], where: Path) -> None:
-    """Brings back this rank's slice of every slot."""
-    for slot, own in update.slots.items():
+def load_slots(
+    replica: Replica, slots: Mapping[str, Array], arrays: Mapping[str, Array], where: Path
+) -> None:
+    """Brings back this rank's slice of these slots of the optimizer."""
+    for slot, own in slots.items():
         flat = np.zeros_like(replica.exchange.values)
         for p in replica.network.parameters:
             name = f"slot/{slot}/{p.name}"
-            replica.layout.view(flat, p)[...] = _fitting(arrays, name, p.shape, own.dtype, where)
+            replica.layout.view(flat, p)[...] = fitting(arrays, name, p.shape, own.dtype, where)
         own[...] = flat[replica.own]
 
 
-def _fitting(arrays: Mapping[str, Array], name: str, shape: Any, dtype: Any, where: Path) -> Array:
+def fitting(arrays: Mapping[str, Array], name: str, shape: Any, dtype: Any, where: Path) -> Array:
+    """Returns an array of a checkpoint. Raises CheckpointError where it is not there, or another one."""
     array = arrays.get(name)
     if array is None:
         raise CheckpointError(

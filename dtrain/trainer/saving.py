@@ -24,13 +24,13 @@ from .agreement import agree
 from .cursor import load_state, read_run
 from .logical import (
     Snapshot,
-    load_slots,
     slot_arrays,
     snapshot_arrays,
     snapshot_of,
     unfitted,
     unfitted_arrays,
 )
+from .ranks_own import load_own, own_arrays, own_state
 from .writer import Writer
 
 if TYPE_CHECKING:
@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from dtrain.types import Array
 
     from .trainer import Trainer
+
+
+BEFORE_EXCHANGES = {"name": "exact", "ranks": 0, "arrays": []}
+"""What the cursor of a checkpoint says of ranks' own arrays that was written when there were none."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +89,8 @@ class Saving:
 
     def due_by_steps(self) -> bool:
         """Tells whether the number of updates asks for a checkpoint."""
-        every = self._config.steps
-        return (
-            every is not None and self._trainer.step % every == 0 and self._saved_step != self._trainer.step
-        )
+        every, step = self._config.steps, self._trainer.step
+        return every is not None and step - step % every > max(self._saved_step, 0)
 
     def state(self) -> list[Any]:
         """Returns what a point must keep."""
@@ -166,6 +168,7 @@ class Saving:
         staging, states = trainer.seat.staging, trainer.replica.network.states
         present = Snapshot(staging.values, [state.value.copy() for state in states])
         arrays = snapshot_arrays(trainer.replica, present) | slot_arrays(trainer.replica, staging.slots)
+        arrays |= own_arrays(trainer.replica, staging.own)
         if self.before_fit is not None:
             arrays |= unfitted_arrays(trainer.replica, self.before_fit)
         callbacks = []
@@ -198,6 +201,7 @@ class Saving:
                 "name": trainer.job.config.optimizer.name,
                 "state": self._plain(trainer.job.optimizer, trainer.job.optimizer.state()),
             },
+            "exchange": own_state(trainer.replica, trainer.update, trainer.job.config.train.exchange.name),
             "plugins": [entry.as_dict() for entry in trainer.job.registry.table()],
         }
         return files.Checkpoint(arrays, cursor)
@@ -257,7 +261,8 @@ class Saving:
         trainer, arrays, cursor = self._trainer, checkpoint.arrays, checkpoint.cursor
         _check_kept(cursor, self._kept(), path)
         snapshot = snapshot_of(trainer.replica, unfitted(arrays), path)
-        load_slots(trainer.replica, trainer.update, arrays, path)
+        own = cursor.get("exchange", BEFORE_EXCHANGES)
+        load_own(trainer.replica, trainer.update, arrays, own, trainer.job.config.train.exchange.name, path)
         trainer.position, trainer.step, trainer.skipped = (cursor[k] for k in ("position", "step", "skipped"))
         trainer.so_far.load_state(cursor["so_far"])
         trainer.train, trainer.validation = cursor["train"], cursor["validation"]

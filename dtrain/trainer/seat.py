@@ -38,7 +38,7 @@ class Seat:
 def make_seat(job: Job, communicator: Communicator, figures: Figures, generation: int = 0) -> Seat:
     """Returns the seat of this rank. A collective: the flat arrays are allocated."""
     config = job.config.train
-    replica = Replica(job.network, communicator, job.shards, job.config.seed)
+    replica = Replica(job.network, communicator, job.shards, job.config.seed, job.exchange)
     update = Update(replica, job.optimizer, _penalties(job), config.clip_norm, config.clip_value)
     cut = partial(
         Batches,
@@ -51,7 +51,7 @@ def make_seat(job: Job, communicator: Communicator, figures: Figures, generation
     )
     validation = None if job.validation is None else cut(job.validation)
     step = make_step(replica, figures, update, job.transforms)
-    staging = Staging(replica, update.slots)
+    staging = Staging(replica, update)
     return Seat(
         generation,
         replica,

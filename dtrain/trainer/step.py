@@ -34,6 +34,7 @@ class Step:
         own = replica.own
         self._sum = np.zeros(own.stop - own.start, replica.network.dtype)
         self._sums: Array = np.zeros(0)
+        self._weight = 0.0
         self._several = False
         self.sums: Array = np.zeros(0)
         self.flags = 0.0
@@ -61,6 +62,7 @@ class Step:
         All of the present values; what follows has to pass a barrier before gradients are written again.
         """
         sums: Array | None = None
+        self._weight = 0.0
         for batch in batches:
             if sums is not None:
                 self._keep(sums)
@@ -90,7 +92,10 @@ class Step:
         backward(loss_backward())
         replica.gradients.end()
         parts[0, -1] = flag
-        return replica.totals.add(parts)
+        own = float(parts[:, 1].sum()) if replica.exchange.alone else None
+        sums = replica.totals.add(parts)
+        self._weight += float(sums[1]) if own is None else own
+        return sums
 
     def _forward(self, batch: Batch, epoch: int, step: int) -> tuple[Array, Any, Any]:
         """Returns the sums of each local shard, the loss's backward and the network's."""
@@ -117,7 +122,7 @@ class Step:
 
     def _keep(self, sums: Array) -> None:
         """Adds up a micro-batch that another follows."""
-        gradient, _ = self._replica.exchange.reduce(1.0)
+        gradient = self._replica.exchange.collect()
         if self._several:
             np.add(self._sum, gradient, out=self._sum)
             self._sums += sums
@@ -125,16 +130,14 @@ class Step:
             self._several = True
             np.copyto(self._sum, gradient)
             self._sums = sums
-        self._replica.communicator.barrier()
+        self._replica.among.barrier()
 
     def _total(self, sums: Array) -> tuple[Array, Array, bool]:
         if not self._several:
-            return sums, *self._replica.exchange.reduce(inverse(sums[1]))
+            return sums, *self._replica.exchange.reduce(inverse(self._weight))
         self._keep(sums)
         self._several = False
-        gradient = self._sum
-        np.multiply(gradient, inverse(self._sums[1]), out=gradient)
-        return self._sums, gradient, bool(np.isfinite(gradient).all())
+        return self._sums, *self._replica.exchange.finish(self._sum, inverse(self._weight))
 
 
 def inverse(weight: float) -> float:

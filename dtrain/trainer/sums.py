@@ -27,14 +27,14 @@ class Sums:
     """
 
     def __init__(self, replica: Replica, optimizer: Optimizer, pieces: Sequence[slice]) -> None:
-        self._communicator, self._optimizer = replica.communicator, optimizer
+        self._communicator, self._optimizer = replica.among, optimizer
         own, ranges = replica.own, np.array(replica.exchange.ranges) * BLOCK
         trained = [p for p in replica.layout.parameters if p.trainable and p.size]
         starts = np.array([a for p in trained for a in _starts(p.offset, p.offset + p.size)], np.int64)
         firsts = np.searchsorted(starts, [p.offset for p in trained])
         self._firsts = firsts[:1] if optimizer.sums_over == "all" else firsts
         self._rows = [slice(a, b) for a, b in np.searchsorted(starts, ranges)]  # of each rank, in any order
-        before = self._rows[replica.communicator.rank].start
+        before = self._rows[replica.among.rank].start
         self._pieces = []
         for piece in pieces:
             a, b = np.searchsorted(starts, [own.start + piece.start, own.start + piece.stop])

@@ -23,6 +23,7 @@ from .evaluate import evaluate
 from .figures import Figures
 from .lead import Lead, follow, start
 from .logical import Snapshot, take
+from .meetings import Meetings
 from .moments import Moments
 from .not_finite import epoch_not_finite, step_not_finite
 from .point import LAST_POINTS, Point, take_point
@@ -77,6 +78,7 @@ class Trainer:
         self.total = self.steps
         self.driver = Driver(job.optimizer, job.schedules, job.config.schedules, self.steps, per_epoch)
         self.saving = Saving(self)
+        self.meetings = Meetings(self)
         self.drift = Drift(self)
         self.looks: list[Callable[[], None]] = [self.drift.after_step]
         """Called at the start and after every step, on every rank."""
@@ -290,6 +292,9 @@ class Trainer:
         """Does what follows a step; returns the exit code that a signal asks for, or 0."""
         if self._updated and self.moments:
             self.moments("after_step")
+            self.meetings.after_step(updated=False, due=not self._goes_on())
+        if self.meetings.apart:
+            return 0
         if heard.limit and not heard.code and self._goes_on():
             self.end_of_time()
         if self._whole() or not self._goes_on():
@@ -346,10 +351,11 @@ class Trainer:
             self.so_far.add(sums, self.batches.size_of(index))
         else:
             self.skipped += 1
+        self.meetings.after_step(updated=updated, due=self._whole() or not self._goes_on())
         self.look()
         if self.progress.due():
             self._show(float(sums[0] / sums[1]) if sums[1] else 0.0)
-        return heard, updated
+        return NOTHING if self.meetings.apart else heard, updated
 
     def look(self) -> None:
         """Calls everything that looks at the run after a step."""

@@ -82,17 +82,16 @@ class Update:
         self.penalties = [pair for pair in chosen if not pair[0].decoupled]
         self._decays = [pair for pair in chosen if pair[0].decoupled]
         self._pad = Scratchpad(replica.network.dtype)
-        communicator = replica.communicator
         self._sums = Sums(replica, optimizer, [p[1] for p in self._pieces]) if optimizer.sums_over else None
-        blocks = Totals(layout.blocks, replica.exchange.ranges, communicator)
+        blocks = Totals(layout.blocks, replica.exchange.ranges, replica.among)
         self._add_blocks = blocks.add
         self._flag = np.zeros(1)
-        self._flags = np.zeros((communicator.size, 1))
+        self._flags = np.zeros((replica.communicator.size, 1))
 
     def _make_slots(self) -> dict[str, Array]:
         """Returns this rank's slice of every slot; where ranks may be lost, of arrays that all of them share."""
         replica, names, dtype = self._replica, self.optimizer.slots, self._replica.network.dtype
-        own, communicator = replica.own, replica.communicator
+        own, communicator = replica.own, replica.among
         if not (communicator.recovers and communicator.shares_memory):
             return {name: np.zeros(own.stop - own.start, dtype) for name in names}
         self.shared_slots = {name: communicator.common(replica.layout.size, dtype) for name in names}
@@ -121,7 +120,9 @@ class Update:
         if self._clip_value is not None:
             np.clip(gradient, -self._clip_value, self._clip_value, out=gradient)
         if self._clip_norm is not None:
-            return self._clip(gradient)
+            finite = self._clip(gradient, finite)
+            if not self._replica.exchange.whole:
+                return finite  # the norm is over all ranks' slices
         if self._replica.communicator.size == 1:
             return finite
         return self.everywhere(finite)
@@ -132,18 +133,24 @@ class Update:
         self._replica.communicator.allgather(self._flag, self._flags)
         return not np.count_nonzero(self._flags)
 
-    def _clip(self, gradient: Array) -> bool:
+    def _clip(self, gradient: Array, finite: bool) -> bool:
         assert self._clip_norm is not None
-        norm = sqrt(self.total(square_sums(gradient, BLOCK)))
+        norm = self._norm(gradient, finite)
         if not np.isfinite(norm):  # it may have overflowed in float32
-            norm = sqrt(self.total(square_sums(gradient.astype(np.float64), BLOCK)))
+            norm = self._norm(gradient.astype(np.float64), finite)
         if norm > self._clip_norm:
             np.multiply(gradient, self._clip_norm / norm, out=gradient)
         return bool(np.isfinite(norm))
 
+    def _norm(self, gradient: Array, finite: bool) -> float:
+        """Returns the norm of the whole gradient, infinite where a slice of it was not finite before clipping."""
+        return sqrt(
+            self.total(square_sums(gradient, BLOCK) if finite else np.full(len(gradient) // BLOCK, np.inf))
+        )
+
     def total(self, blocks: Array) -> float:
         """Returns the sum of one number a block of the flat array; this rank has those of its slice."""
-        return float(self._add_blocks(blocks)) if len(blocks) or self._replica.communicator.size > 1 else 0.0
+        return float(self._add_blocks(blocks)) if len(blocks) or self._replica.among.size > 1 else 0.0
 
     def apply(self, gradient: Array, step: int) -> None:
         """Updates this rank's values and slots; then every rank's are visible to all. step: from 1."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from dtrain.communicator import run_ranks
 from dtrain.config import dump
-from dtrain.errors import UserError
+from dtrain.errors import ConfigError, UserError, on_all_ranks
 from dtrain.trainer import Trainer, train_session
 from dtrain.trainer.spawn import error_of, run_dtrain
 
@@ -84,6 +84,14 @@ def _observe(
     recorders: list[Recorder] = []
 
     def prepared(trainer: Trainer) -> None:
+        if not trainer.job.exchange.exact:
+            part = trainer.job.config.train.exchange
+            raise on_all_ranks(
+                ConfigError(
+                    f"{part.where}: expected an exchange with the same bits on any number of ranks, for `dtrain "
+                    f"verify` compares these, got {part.name!r}; take 'exact', or 'overlap'"
+                )
+            )
         recorders.append(Recorder(trainer, recording, keep))
 
     train_session(lambda: config, communicator, out, overwrite=True, prepared=prepared)

@@ -87,7 +87,7 @@ class Recorder:
         replica, titles = self._trainer.replica, self._recording.titles
         alone = replica.communicator.rank == 0
         for kind, name, array in in_network_order(replica):
-            if kind == "state" or alone or not replica.communicator.shares_memory:
+            if kind == "state" or alone or not replica.shares_values:
                 titles[f"{kind}/{name}"] = described(replica.network, name)
                 yield f"{kind}/{name}", array
         own = self._trainer.update.slots

@@ -75,8 +75,8 @@ BOOM = """
     import numpy as np
 
     from dtrain import (
-        Activation, ArrayRows, Callback, Dataset, Initializer, Layer, Loss, Metric, Optimizer, Procedure,
-        Regularizer, Schedule, Transform, hookimpl,
+        Activation, ArrayRows, Callback, Dataset, GradientExchange, Initializer, Layer, Loss, Metric, Optimizer,
+        Procedure, Regularizer, Schedule, Transform, hookimpl,
     )
 
     HERE = os.environ.get("OMPI_COMM_WORLD_RANK", "0") == os.environ.get("BOOM_RANK", "0")
@@ -158,6 +158,12 @@ BOOM = """
             course.take_step()
             boom()
 
+    class BoomExchange(GradientExchange):
+        def total(self, part):
+            if part.step > 1:
+                boom()
+            yield from part.exact()
+
     class BoomCallback(Callback):
         def after_epoch(self, run):
             boom()
@@ -203,6 +209,7 @@ RAISES = {  # how to meet the part, the step at which it fails, the note
         ["data.transform=[{name='boom_transform'}]"], 1,
         "in the transform BoomTransform; in forward of transform 'boom_transform' from {}",
     ),
+    "exchanges": (["train.exchange=boom_exchange"], 2, "in total of exchange 'boom_exchange' from {}"),
     "procedures": (["procedure.name=boom_procedure"], 2, "in run of procedure 'boom_procedure' from {}"),
     "callbacks": (["callback=[{name='boom_callback'}]"], 4, "in after_epoch of the callback 'boom_callback' from {}"),
 }  # fmt: skip

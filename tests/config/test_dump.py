@@ -151,6 +151,7 @@ def test_resolve_replaces_the_options_of_every_part():
         ("procedures", "lr_finder"),
         ("metrics", "accuracy"),
         ("metrics", "top"),
+        ("exchanges", "exact"),
     ]
     assert resolved.optimizer == Part(name="adam", options={"lr": 0.001, "extra": 1})
     assert resolved.network[0].id == "a"

@@ -265,7 +265,7 @@ PREFER = 'x.toml: [plugins] prefer: expected a table such as { "optimizers.adam"
         ),
         ("train.stop_limit", 1.5, "x.toml: [train] stop_limit: expected 0 or a number ≥ 2, got 1.5"),
         ("train.stop_limit", -3, "x.toml: [train] stop_limit: expected 0 or a number ≥ 2, got -3"),
-        ("train.exchange", "half", 'x.toml: [train] exchange: expected "exact", got "half"'),
+        ("train.exchange", 3, "x.toml: [train] exchange: expected a table with a name, got 3"),
         ("checkpoint", [], "x.toml: [checkpoint]: expected a table, got []"),
         (
             "checkpoint.minute",

@@ -96,7 +96,7 @@ def test_the_config_uses_every_part(acme, parts):
     config = load(PROJECT / "config.toml")
     used = [
         ("datasets", config.data), ("losses", config.loss), ("optimizers", config.optimizer),
-        ("procedures", config.procedure),
+        ("procedures", config.procedure), ("exchanges", config.train.exchange),
         *(("layers", part) for part in config.network),
         *(("transforms", part) for part in config.data.transforms),
         *(("schedules", part) for part in config.schedules),

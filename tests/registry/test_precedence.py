@@ -117,7 +117,7 @@ def test_a_preference_beats_every_level(rivals):
             "optimizer.adam",
             "acme",
             "[plugins] prefer: expected a key such as 'optimizers.adam', got 'optimizer.adam'; kinds: "
-            "'activations', 'callbacks', 'datasets', 'initializers', 'layers', 'losses', 'metrics', "
+            "'activations', 'callbacks', 'datasets', 'exchanges', 'initializers', 'layers', 'losses', 'metrics', "
             "'optimizers', 'procedures', 'regularizers', 'schedules', 'transforms'",
         ),
     ],

@@ -73,7 +73,7 @@ def test_an_unknown_kind_is_named(registry):
 
     assert str(caught.value) == (
         "no kind of part is called 'optimizer'; did you mean 'optimizers'?; kinds: 'activations', "
-        "'callbacks', 'datasets', 'initializers', 'layers', 'losses', 'metrics', 'optimizers', "
+        "'callbacks', 'datasets', 'exchanges', 'initializers', 'layers', 'losses', 'metrics', 'optimizers', "
         "'procedures', 'regularizers', 'schedules', 'transforms'"
     )
 

@@ -18,7 +18,7 @@ def staged(communicator):
     """What is aside after each of two times, a step later as well, and what there was to be put aside."""
     net = network(named(Dense(700, Drawn()), Dense(3, Drawn())), (6,))
     job = Job(communicator, net, SoftmaxCrossEntropy(), Adam(), classes(30), batch_size=10)
-    staging, seen = Staging(job.replica, job.update.slots), []
+    staging, seen = Staging(job.replica, job.update), []
     for _ in range(2):
         job.train(1)
         staging.fill()
@@ -51,7 +51,7 @@ def test_the_memory_is_used_again():
     def rank(communicator):
         net = network(named(Dense(3, Drawn())), (6,))
         job = Job(communicator, net, SoftmaxCrossEntropy(), Adam(), classes(30), batch_size=10)
-        staging = Staging(job.replica, job.update.slots)
+        staging = Staging(job.replica, job.update)
         before = communicator.entered
         staging.fill()
         return communicator.entered - before

@@ -5,6 +5,7 @@ from dtrain import hookimpl
 from .activations import Swish
 from .callbacks import Goal
 from .datasets import Waves
+from .exchanges import Ternary
 from .initializers import Triangular
 from .layers import Centre, ScaleShift
 from .losses import LogCosh
@@ -69,6 +70,11 @@ def dtrain_transforms():
 @hookimpl
 def dtrain_callbacks():
     return {"goal": Goal}
+
+
+@hookimpl
+def dtrain_exchanges():
+    return {"ternary": Ternary}
 
 
 @hookimpl

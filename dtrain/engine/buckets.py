@@ -1,0 +1,119 @@
+"""Gradients that meet bucket by bucket, as a part says; every rank gets all of the total."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .all_gather import all_gather
+from .exchange import is_finite
+from .tree import Node, cover
+from .tree_sum import TreeSum
+from .whole import Stretch, Whole
+
+if TYPE_CHECKING:
+    from dtrain.communicator.protocol import Communicator
+    from dtrain.contracts import GradientExchange, Moves
+    from dtrain.parameter import FlatLayout
+    from dtrain.types import Array
+
+
+class Buckets(Whole):
+    """Runs a `GradientExchange`, one bucket after the other.
+
+    `reduce` tells whether this rank's gradients and the total are finite; then the others' may still not be.
+    """
+
+    def __init__(
+        self, layout: FlatLayout, shards: int, ranges: list[Node], communicator: Communicator, dtype: Any,
+        exchange: GradientExchange, step: Callable[[], int],
+    ) -> None:  # fmt: skip
+        count = len(cover(*ranges[communicator.rank], shards))
+        super().__init__(layout, count, communicator, dtype, exchange, step)
+        self.shards, self.shard_ranges, self.block = shards, ranges, layout.block
+        self._total = exchange.total
+        self.scale = 1.0
+        self.buckets = [
+            Bucket(self, number, place)
+            for number, place in enumerate(cut(layout, exchange.bucket, np.dtype(dtype).itemsize))
+        ]
+
+    def reduce(self, scale: float) -> tuple[Array, bool]:
+        self.scale = scale
+        for bucket in self.buckets:
+            bucket.begin()
+            self.run(self._total(bucket))
+        return self.gradient, all(map(is_finite, self.nodes)) and is_finite(self.gradient)
+
+    def collect(self) -> Array:
+        """An exact exchange meets in every micro-batch: its sums are added up in that order."""
+        if self.exchange.exact:
+            return self.reduce(1.0)[0]
+        fold(self.nodes, 1.0, self.gradient)
+        return self.gradient
+
+    def finish(self, total: Array, scale: float) -> tuple[Array, bool]:
+        if self.exchange.exact:
+            return super().finish(total, scale)
+        first, *others = self.nodes
+        np.copyto(first, total)
+        for node in others:
+            node.fill(0)
+        return self.reduce(scale)
+
+    def publish(self) -> None:
+        self.keep()
+
+
+class Bucket(Stretch):
+    """See `dtrain.GradientPart`."""
+
+    whole: Buckets
+
+    def __init__(self, whole: Buckets, number: int, place: slice) -> None:
+        super().__init__(whole, number, place)
+        self._gradient = whole.gradient[place]
+        self._nodes = [node[place] for node in whole.nodes]
+        self._filled = False
+
+    def begin(self) -> None:
+        super().begin()
+        self._filled = False
+
+    @property
+    def gradient(self) -> Array:
+        if not self._filled:
+            self._filled = True
+            fold(self._nodes, self.whole.scale, self._gradient)
+        return self._gradient
+
+    @cached_property
+    def _tree(self) -> TreeSum:
+        whole = self.whole
+        return TreeSum(self._nodes, whole.shards, whole.shard_ranges, self.rank, whole.block)
+
+    def exact(self) -> Moves[None]:
+        tree, block = self._tree, self.whole.block
+        yield from tree.add()
+        own = np.multiply(tree.total, self.whole.scale)
+        places = [slice(a * block, b * block) for a, b in tree.ranges]
+        yield from all_gather(self.rank, places, own, self._gradient)
+        self._filled = True
+
+
+def fold(nodes: list[Array], scale: float, out: Array) -> None:
+    """Writes the sum of some arrays, times scale, to `out`."""
+    first, *others = nodes
+    for i, node in enumerate(others):
+        np.add(out if i else first, node, out=out)
+    np.multiply(out if others else first, scale, out=out)
+
+
+def cut(layout: FlatLayout, bucket: float, itemsize: int) -> list[slice]:
+    """Returns the stretches of a flat array that are buckets of so many MiB: whole blocks, at least one."""
+    blocks = max(1, int(bucket * 2**20 / (itemsize * layout.block)))
+    size = blocks * layout.block
+    return [slice(start, min(start + size, layout.size)) for start in range(0, layout.size, size)]
