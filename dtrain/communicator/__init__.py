@@ -4,6 +4,7 @@ protocol     what the engine asks of them
 serial       one rank
 threads      N ranks in this process
 mpi          N processes; the only module of dtrain that imports mpi4py
+mail, requests   what was begun and is not done, between threads and under MPI
 counting     any of them, with its calls, messages and bytes counted
 open         which of them a process gets
 environment  what the launcher's environment says

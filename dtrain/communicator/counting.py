@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dtrain.communicator.place import Place
-    from dtrain.communicator.protocol import Communicator
+    from dtrain.communicator.protocol import Communicator, Pending
     from dtrain.types import Array
 
 
 class CountingCommunicator:
     """Passes every call on to `inner` and counts, by the name of the method, what this rank sends.
 
-    calls: how often each method was called.
+    calls: how often each method was called; not `wait`, whose calls depend on timing.
     messages: arrays sent to other ranks. An allgather counts as one to each of them, whatever its algorithm.
     bytes: what these messages hold.
     """
@@ -47,9 +47,21 @@ class CountingCommunicator:
         self.inner.allgather(send, receive)
 
     def exchange(self, sends: Sequence[tuple[int, Array]], receives: Sequence[tuple[int, Array]]) -> None:
-        away = [array.nbytes for target, array in sends if target != self.rank]
-        self._count("exchange", len(away), sum(away))
+        self._count_sent("exchange", sends)
         self.inner.exchange(sends, receives)
+
+    def announce(self, name: str, shape: tuple[int, ...], dtype: Any) -> None:
+        self._count("announce")
+        self.inner.announce(name, shape, dtype)
+
+    def begin(
+        self, sends: Sequence[tuple[int, Array]], receives: Sequence[tuple[int, Array]], tag: int
+    ) -> Pending:
+        self._count_sent("begin", sends)
+        return self.inner.begin(sends, receives, tag)
+
+    def wait(self, pendings: Sequence[Pending]) -> None:
+        self.inner.wait(pendings)
 
     def share(self, value: Any) -> list[Any]:
         self._count("share")
@@ -78,6 +90,10 @@ class CountingCommunicator:
     def close(self) -> None:
         self._count("close")
         self.inner.close()
+
+    def _count_sent(self, name: str, sends: Sequence[tuple[int, Array]]) -> None:
+        away = [array.nbytes for target, array in sends if target != self.rank]
+        self._count(name, len(away), sum(away))
 
     def _count(self, name: str, messages: int = 0, bytes: int = 0) -> None:
         self.calls[name] += 1

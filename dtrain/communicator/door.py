@@ -29,6 +29,8 @@ class Call:
     receives: tuple[tuple[int, int, str], ...] = ()
 
     def __str__(self) -> str:
+        if not self.sequence:
+            return "no collective yet"
         where = f"{self.name} #{self.sequence}"
         if self.shape is not None:
             return f"{where} of {self.shape} {self.dtype}"
@@ -79,7 +81,7 @@ class Door:
 
     def where(self) -> str:
         """Returns the last collective that this rank entered: `allgather #17 of (512,) float64`."""
-        return str(self.call()) if self.sequence else "no collective yet"
+        return str(self.call())
 
 
 def difference(calls: Sequence[Call]) -> str | None:
@@ -102,12 +104,12 @@ def check_receive(send: Array, receive: Array, size: int) -> None:
     _check_contiguous("allgather", send, receive)
 
 
-def check_exchange(sends: Messages, receives: Messages, size: int) -> None:
+def check_exchange(sends: Messages, receives: Messages, size: int, name: str = "exchange") -> None:
     """Raises ValueError unless every peer is a rank and every array C-contiguous."""
     for peer, array in (*sends, *receives):
         if not 0 <= peer < size:
-            raise ValueError(f"exchange: expected a peer from 0 to {size - 1}, got {peer}")
-        _check_contiguous("exchange", array)
+            raise ValueError(f"{name}: expected a peer from 0 to {size - 1}, got {peer}")
+        _check_contiguous(name, array)
 
 
 def _check_contiguous(name: str, *arrays: Array) -> None:

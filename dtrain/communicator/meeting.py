@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Container
-from typing import Any, NoReturn
+from collections.abc import Container, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from dtrain.communicator.door import Call, difference
+from dtrain.communicator.mail import Mail
 from dtrain.errors import CollectiveMismatch, PeerFailed, RankLost, RunError
+
+if TYPE_CHECKING:
+    from dtrain.communicator.mail import Messages
+    from dtrain.communicator.protocol import Pending
+    from dtrain.types import Array
 
 
 class RankKilled(BaseException):
@@ -54,6 +60,9 @@ class Meeting:
         self._shrinking: set[int] = set()
         self._smaller: Meeting | None = None
         self._round = Round()
+        self._mail = Mail(size)
+        self._waiting: dict[int, tuple[Call, Sequence[Pending]]] = {}
+        self._standstill: str | None = None
         self._changed = threading.Condition()
 
     def meet(self, rank: int, call: Call, value: Any, dies: Container[int] | None = None) -> list[Any]:
@@ -74,7 +83,8 @@ class Meeting:
                 now.values[rank] = value
                 now.killed = now.killed if dies is None else (rank, dies)
                 self._close_if_complete()
-            while not (now.done or self.errors or self.lost):
+                self._find_standstill()
+            while not (now.done or self._is_over()):
                 self._changed.wait()
         if dies is not None:
             self.lose(rank)
@@ -83,9 +93,48 @@ class Meeting:
             raise CollectiveMismatch(now.problem)
         if now.done and (now.killed is None or rank in now.killed[1]):
             return [now.values[rank] for rank in range(self.size)]
+        raise self._ending(call)
+
+    def go_on(self, call: Call) -> None:
+        """Raises, as `meet` does, if a rank has failed or been lost; call: what this rank is in."""
+        if self._is_over():
+            raise self._ending(call)
+
+    def _is_over(self) -> bool:
+        return bool(self.errors or self.lost or self._standstill)
+
+    def _ending(self, call: Call) -> RunError:
         if self.errors:
-            raise PeerFailed(self._failure(call))
-        raise RankLost(f"{self._lost_ranks()} of {self.size} died while this rank was in {call}")
+            return PeerFailed(self._failure(call))
+        if self.lost:
+            return RankLost(f"{self._lost_ranks()} of {self.size} died while this rank was in {call}")
+        return CollectiveMismatch(self._standstill)
+
+    def begin(
+        self, rank: int, sends: Sequence[tuple[int, Array]], receives: Sequence[tuple[int, Array]], tag: int
+    ) -> Messages:
+        """Starts an exchange, as `Mail` does."""
+        with self._changed:
+            messages = self._mail.begin(rank, sends, receives, tag)
+            self._changed.notify_all()
+            return messages
+
+    def wait(self, rank: int, call: Call, pendings: Sequence[Pending]) -> None:
+        """Returns when one of what was begun is done.
+
+        Raises:
+            CollectiveMismatch: nobody is left to send what is waited for.
+            PeerFailed, RankLost: as from `meet`.
+        """
+        with self._changed:
+            self._waiting[rank] = call, pendings
+            try:
+                self._find_standstill()
+                while not any(pending.done() for pending in pendings):
+                    self.go_on(call)
+                    self._changed.wait()
+            finally:
+                del self._waiting[rank]
 
     def shrink(self, rank: int) -> tuple[int, Meeting]:
         """Returns this rank's number among those that are left, and where they meet; waits for all of them."""
@@ -112,6 +161,7 @@ class Meeting:
             elif rank is not None:
                 self._left.add(rank)
                 self._close_if_complete()
+                self._find_standstill()
             self._changed.notify_all()
 
     def lose(self, rank: int, deceived: Container[int] = ()) -> None:
@@ -137,6 +187,23 @@ class Meeting:
         if now.killed is not None:
             self.lost.add(now.killed[0])
         self._round = Round()
+        self._changed.notify_all()
+
+    def _find_standstill(self) -> None:
+        """Notes it when nobody is left at work and what is waited for has not come."""
+        calls = self._round.calls
+        if self._is_over() or not self._waiting:
+            return
+        if len(calls) + len(self._left) + len(self._waiting) < self.size:
+            return
+        if any(pending.done() for _, pendings in self._waiting.values() for pending in pendings):
+            return
+        doing = {rank: f"waits for messages, after {call}" for rank, (call, _) in self._waiting.items()}
+        doing |= {rank: f"is in {call}" for rank, call in calls.items()}
+        doing |= dict.fromkeys(self._left, "has returned")
+        self._standstill = "nobody sends what ranks wait for: " + "; ".join(
+            f"rank {rank} {doing[rank]}" for rank in sorted(doing)
+        )
         self._changed.notify_all()
 
     def _early_return(self, now: Round) -> str:

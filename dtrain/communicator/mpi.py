@@ -21,6 +21,7 @@ from dtrain.communicator.leaving import Leaving
 from dtrain.communicator.losses import ENDING, Losses, can_recover
 from dtrain.communicator.memory import common, private, shared
 from dtrain.communicator.post import Post
+from dtrain.communicator.requests import LARGEST, Requests
 from dtrain.communicator.watchdog import Watchdog
 from dtrain.communicator.words import WordsLost, share_words
 from dtrain.errors import CollectiveMismatch, RankLost, RunError, UserError
@@ -29,10 +30,8 @@ if TYPE_CHECKING:
     from mpi4py import MPI
 
     from dtrain.communicator.place import Place
+    from dtrain.communicator.protocol import Pending
     from dtrain.types import Array
-
-LARGEST = 1 << 30
-"""Bytes in one message. Open MPI 5 counts in 32-bit integers; what is larger goes in pieces."""
 
 END_SECONDS = 1.0  # for MPI_Abort, before the process ends without it
 SAID = (
@@ -67,6 +66,7 @@ class MpiCommunicator:
             comm = _world(self._mpi)
         self._byte = self._mpi.BYTE
         self._losses = Losses(self._mpi)
+        self._unfinished: set[Requests] = set()
         self._door = Door()
         self._enter = self._enter_checked if _wants_check(check) else self._door.enter
         self._use(comm.Dup())
@@ -106,7 +106,6 @@ class MpiCommunicator:
     def _use(self, comm: MPI.Comm) -> None:
         self._comm = comm
         self._allgather = comm.Allgather
-        self._unfinished: Any = None
         self.rank: int = comm.rank
         self.size: int = comm.size
 
@@ -146,6 +145,24 @@ class MpiCommunicator:
         self._enter("exchange", (sends, receives))
         try:
             self._swap(sends, receives)
+        except self._mpi.Exception as error:
+            self._fail(error)
+
+    def announce(self, name: str, shape: tuple[int, ...], dtype: Any) -> None:
+        self._enter(name, (shape, dtype))
+
+    def begin(
+        self, sends: Sequence[tuple[int, Array]], receives: Sequence[tuple[int, Array]], tag: int
+    ) -> Pending:
+        try:
+            return self._begin(sends, receives, tag + 1)  # 0 is that of `exchange`
+        except self._mpi.Exception as error:
+            self._fail(error)
+
+    def wait(self, pendings: Sequence[Any]) -> None:
+        try:
+            while not any(pending.done() for pending in pendings):
+                self._mpi.Request.Waitany([request for pending in pendings for request in pending.list])
         except self._mpi.Exception as error:
             self._fail(error)
 
@@ -230,14 +247,12 @@ class MpiCommunicator:
             self._comm.Free()
 
     def _swap(self, sends: Sequence[tuple[int, Array]], receives: Sequence[tuple[int, Array]]) -> None:
-        byte, comm = self._byte, self._comm
-        requests = [
-            comm.Irecv((piece, byte), source) for source, array in receives for piece in _pieces(array)
-        ]
-        requests += [comm.Isend((piece, byte), target) for target, array in sends for piece in _pieces(array)]
-        self._unfinished = requests, sends, receives  # after a loss, MPI may yet write to them
-        self._mpi.Request.Waitall(requests)
-        self._unfinished = None
+        self._begin(sends, receives, 0).wait()
+
+    def _begin(
+        self, sends: Sequence[tuple[int, Array]], receives: Sequence[tuple[int, Array]], tag: int
+    ) -> Requests:
+        return Requests(self._mpi, self._comm, sends, receives, tag, self._unfinished, self._fail)
 
     def _share_json(self, value: Any) -> list[Any]:
         try:
@@ -324,11 +339,3 @@ def _die_with_parent() -> None:
 
 def _wants_check(check: bool | None, environ: Mapping[str, str] = os.environ) -> bool:
     return environ.get("DTRAIN_CHECK", "0") not in ("", "0") if check is None else check
-
-
-def _pieces(array: Array) -> list[Array]:
-    """The array itself, or consecutive parts of it that MPI can count."""
-    if array.nbytes <= LARGEST:
-        return [array]
-    raw = array.reshape(-1).view(np.uint8)
-    return [raw[start : start + LARGEST] for start in range(0, raw.size, LARGEST)]

@@ -10,12 +10,19 @@ if TYPE_CHECKING:
     from dtrain.types import Array
 
 
+class Pending(Protocol):
+    """An exchange that was begun."""
+
+    def done(self) -> bool:
+        """Tells whether all of its messages have been sent and received, and helps them on. Never waits."""
+
+
 class Communicator(Protocol):
     """Ranks that work on one job. It moves buffers and knows no model.
 
-    Every method but `abort` and `where` is a blocking collective: all ranks call it, in the same order, with
-    arrays of the same shape and dtype. Arrays are C-contiguous. A rank that fails takes the others out of
-    their collective with `PeerFailed` (threads) or ends the whole job (MPI); no rank waits for ever.
+    Every method but `begin`, `wait`, `abort` and `where` is a blocking collective: all ranks call it, in the same
+    order, with arrays of the same shape and dtype. Arrays are C-contiguous. A rank that fails takes the others
+    out of what they wait for with `PeerFailed` (threads) or ends the whole job (MPI); no rank waits for ever.
 
     Where it `recovers`, a rank that dies takes the others out of their collective with `RankLost`; some of
     them may have come through that collective, and meet the loss in the next. Nothing but `shrink` and
@@ -39,6 +46,23 @@ class Communicator(Protocol):
 
         Between two ranks, messages match in the order in which each side lists them. Not a barrier.
         """
+
+    def announce(self, name: str, shape: tuple[int, ...], dtype: Any) -> None:
+        """Says what this rank is at, where that is no other collective. It may be a barrier, or not."""
+
+    def begin(
+        self, sends: Sequence[tuple[int, Array]], receives: Sequence[tuple[int, Array]], tag: int
+    ) -> Pending:
+        """Starts what `exchange` does and returns at once; other collectives may come before its end.
+
+        Between two ranks, messages of one tag match in the order in which each side begins and lists them,
+        those of different tags in any order: ranks may begin them as they like. tag: 0 … 32,766.
+        Until it is done, the arrays that are sent are not written, and those that are received not read. It
+        gets on while a rank is in `done`, `wait` or a collective, and hardly otherwise.
+        """
+
+    def wait(self, pendings: Sequence[Pending]) -> None:
+        """Returns when one of them is done; there is at least one. All of them get on meanwhile."""
 
     def share(self, value: Any) -> list[Any]:
         """Returns every rank's JSON value, in rank order, on every rank. For rare, small things."""

@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dtrain.communicator.door import Door, check_exchange
+from dtrain.communicator.mail import Mail
 from dtrain.communicator.memory import private
-from dtrain.errors import RunError
+from dtrain.errors import CollectiveMismatch, RunError
 
 if TYPE_CHECKING:
     from dtrain.communicator.place import Place
+    from dtrain.communicator.protocol import Pending
     from dtrain.types import Array
 
 
@@ -26,6 +28,7 @@ class SerialCommunicator:
     def __init__(self) -> None:
         self._door = Door()
         self._enter = self._door.enter
+        self._mail = Mail(self.size)
 
     def where(self) -> str:
         """Returns the last collective that was entered."""
@@ -48,6 +51,23 @@ class SerialCommunicator:
         check_exchange(sends, receives, self.size)
         for (_, sent), (_, taken) in zip(sends, receives, strict=True):
             taken.reshape(-1)[...] = sent.reshape(-1)
+
+    def announce(self, name: str, shape: tuple[int, ...], dtype: Any) -> None:
+        self._enter(name, (shape, dtype))
+
+    def begin(
+        self, sends: Sequence[tuple[int, Array]], receives: Sequence[tuple[int, Array]], tag: int
+    ) -> Pending:
+        """Only with itself."""
+        return self._mail.begin(self.rank, sends, receives, tag)
+
+    def wait(self, pendings: Sequence[Pending]) -> None:
+        """
+        Raises:
+            CollectiveMismatch: none of them is done, and nobody else is there to change that.
+        """
+        if not any(pending.done() for pending in pendings):
+            raise CollectiveMismatch(f"the only rank waits for itself, after {self.where()}")
 
     def share(self, value: Any) -> list[Any]:
         self._enter("share")

@@ -14,10 +14,26 @@ from dtrain.communicator.memory import private
 from dtrain.errors import PeerFailed
 
 if TYPE_CHECKING:
+    from dtrain.communicator.mail import Messages
     from dtrain.communicator.place import Place
+    from dtrain.communicator.protocol import Pending
     from dtrain.types import Array
 
 Result = TypeVar("Result")
+
+
+class Begun:
+    """An exchange that a thread began."""
+
+    def __init__(self, messages: Messages, meeting: Meeting, door: Door) -> None:
+        self._messages, self._meeting, self._door = messages, meeting, door
+
+    def done(self) -> bool:
+        """Raises, as a collective does, where another rank has failed or was killed."""
+        done = self._messages.done()
+        if not done:
+            self._meeting.go_on(self._door.call())
+        return done
 
 
 class ThreadCommunicator:
@@ -28,7 +44,7 @@ class ThreadCommunicator:
     dies_in: the collective, counted from 1 over the whole job, in which this rank is killed, and the others
     that come through it all the same; None: in none.
 
-    Raises, from any collective:
+    Raises, from any collective and from what was begun:
         CollectiveMismatch: ranks met in different collectives, or one returned while others wait.
         PeerFailed: another rank raised.
         RankLost: another rank was killed (it raised RankKilled).
@@ -71,6 +87,17 @@ class ThreadCommunicator:
         }
         for source, array in receives:
             array.reshape(-1)[...] = next(arrived[source]).reshape(-1)
+
+    def announce(self, name: str, shape: tuple[int, ...], dtype: Any) -> None:
+        self._meet(name, (shape, dtype))
+
+    def begin(
+        self, sends: Sequence[tuple[int, Array]], receives: Sequence[tuple[int, Array]], tag: int
+    ) -> Pending:
+        return Begun(self._meeting.begin(self.rank, sends, receives, tag), self._meeting, self._door)
+
+    def wait(self, pendings: Sequence[Pending]) -> None:
+        self._meeting.wait(self.rank, self._door.call(), pendings)
 
     def share(self, value: Any) -> list[Any]:
         return [json.loads(text) for text in self._meet("share", None, json.dumps(value))]

@@ -155,7 +155,7 @@ class Watchdog:
             call = self._door.call()
             if self._door.sequence == sequence:
                 kind = "" if call.name == "exchange" else f"{call.name} {call.shape} {call.dtype}"
-                return sequence, str(call) if sequence else "no collective yet", kind or call.name
+                return sequence, str(call), kind or call.name
         return sequence, f"collective #{sequence}", ""
 
     def _stack(self, frame: FrameType | None) -> str:

@@ -10,9 +10,10 @@ import numpy as np
 
 from .all_gather import all_gather
 from .exchange import is_finite
+from .moves import Traffic
 from .tree import Node, cover
 from .tree_sum import TreeSum
-from .whole import Stretch, Whole
+from .whole import Stretch, Whole, checked
 
 if TYPE_CHECKING:
     from dtrain.communicator.protocol import Communicator
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Buckets(Whole):
-    """Runs a `GradientExchange`, one bucket after the other.
+    """Runs a `GradientExchange`, all buckets at a time: during the backward pass where it overlaps, else after it.
 
     `reduce` tells whether this rank's gradients and the total are finite; then the others' may still not be.
     """
@@ -34,19 +35,58 @@ class Buckets(Whole):
         count = len(cover(*ranges[communicator.rank], shards))
         super().__init__(layout, count, communicator, dtype, exchange, step)
         self.shards, self.shard_ranges, self.block = shards, ranges, layout.block
+        self.overlaps = exchange.overlap
         self._total = exchange.total
+        self._traffic = Traffic(communicator)
+        self._left: set[int] = set()
+        self._under_way = False
         self.scale = 1.0
         self.buckets = [
             Bucket(self, number, place)
             for number, place in enumerate(cut(layout, exchange.bucket, np.dtype(dtype).itemsize))
         ]
 
-    def reduce(self, scale: float) -> tuple[Array, bool]:
-        self.scale = scale
-        for bucket in self.buckets:
+    def set_out(self, scale: float, several: bool) -> None:
+        """Several micro-batches of an inexact exchange meet once, when all their gradients have been added up."""
+        self._under_way = self.exchange.exact or not several
+        if self._under_way:
+            self._begin(1.0 if several else scale)
+            self._announce("start buckets")
+
+    def start(self, number: int) -> None:
+        """Starts a bucket whose gradients are complete, if it is not to wait."""
+        if self._under_way:
+            self._left.remove(number)
+            bucket = self.buckets[number]
             bucket.begin()
-            self.run(self._total(bucket))
+            self._traffic.start(number, checked(self._total(bucket), self.exchange))
+
+    def start_rest(self) -> None:
+        """Starts the buckets that are left: those of parameters that got no gradient."""
+        if self._under_way:
+            for number in sorted(self._left):
+                self.start(number)
+
+    def poke(self) -> None:
+        """Helps on what is under way."""
+        self._traffic.poke()
+
+    def reduce(self, scale: float) -> tuple[Array, bool]:
+        if not self._under_way:
+            self._begin(scale)
+            self._under_way = True
+            self.start_rest()
+        self._under_way = False
+        self._announce("finish buckets")
+        self._traffic.finish()
         return self.gradient, all(map(is_finite, self.nodes)) and is_finite(self.gradient)
+
+    def _begin(self, scale: float) -> None:
+        self.scale = scale
+        self._left = {bucket.number for bucket in self.buckets}
+
+    def _announce(self, name: str) -> None:
+        self.communicator.announce(name, (len(self.buckets), self.gradient.size), self.gradient.dtype)
 
     def collect(self) -> Array:
         """An exact exchange meets in every micro-batch: its sums are added up in that order."""

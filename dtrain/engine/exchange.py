@@ -29,6 +29,9 @@ class Exchange:
     alone: ClassVar[bool] = False
     """Whether a rank trains on its own rows by itself, as a job of one rank, until the next meeting."""
 
+    overlaps: bool = False
+    """Whether gradients set out before the backward pass has ended: then the engine calls `set_out` before it."""
+
     ranges: list[tuple[int, int]]
     """The blocks (first, last) of each rank that shares the update."""
     values: Array
@@ -40,6 +43,10 @@ class Exchange:
     def slots(self) -> Mapping[str, Array]:
         """The flat arrays that the exchange keeps on this rank alone, as of the last update."""
         return {}
+
+    def set_out(self, scale: float, several: bool) -> None:
+        """A backward pass begins. scale: what `reduce` will get. several: or `collect`, for one of several batches."""
+        raise NotImplementedError
 
     def reduce(self, scale: float) -> tuple[Array, bool]:
         """Returns this rank's slice of the total gradient, times scale, and whether it is finite.

@@ -116,9 +116,15 @@ class Gradients:
         for parameter in self._parameters if self._leaves else ():
             if parameter.name in self._leaves and parameter._stamp == self._step:
                 self._fold_leaves(parameter)
+        self._clear_idle()
+        self._clear_missing()
+
+    def _clear_idle(self) -> None:
         for parameter in self._idle:  # what a regularizer or an optimizer left there must not add up
             for grad in parameter._grads:
                 grad.fill(0)
+
+    def _clear_missing(self) -> None:
         if self._done != self._due:
             for parameter in self._parameters:
                 if parameter._stamp != self._step:

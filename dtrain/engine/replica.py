@@ -14,6 +14,7 @@ from dtrain.random import SampleStreams, Stream
 from .apart import Apart
 from .buckets import Buckets
 from .context import Context
+from .departing import Departing
 from .exchange import Exchange, make_exchange
 from .gradients import Gradients
 from .probe import probe
@@ -53,7 +54,10 @@ class Replica:
         own = self.last - self.first
         alone = Totals(own, [(0, own)], SerialCommunicator()) if self.exchange.alone else None
         first, last, leaves = (self.first, self.last, shards) if alone is None else (0, own, own)
-        self.gradients = Gradients(self.layout, self.exchange.nodes, first, last, leaves)
+        if isinstance(self.exchange, Buckets) and self.exchange.overlaps:
+            self.gradients: Gradients = Departing(self.layout, self.exchange, first, last, leaves)
+        else:
+            self.gradients = Gradients(self.layout, self.exchange.nodes, first, last, leaves)
         for parameter in network.parameters:
             parameter._value = self.layout.view(self.exchange.values, parameter)
         self.context = Context(self.totals, SampleStreams(seed), self.gradients, alone)

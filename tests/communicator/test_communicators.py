@@ -178,6 +178,156 @@ def test_exchange_of_nothing(run):
     run(lambda communicator: communicator.exchange([], []))
 
 
+def finish(communicator, pendings):
+    """Waits for all that was begun."""
+    while left := [pending for pending in pendings if not pending.done()]:
+        communicator.wait(left)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_what_is_begun_under_several_tags_arrives_in_any_order(run, dtype):
+    """Every rank begins in an order of its own; every pair and tag has a length of its own, nothing among them."""
+    tags = 4
+
+    def body(communicator):
+        me, everyone = communicator.rank, range(communicator.size)
+        pendings, received = [], []
+        for turn in range(tags):
+            tag = (turn + me) % tags
+            sends = [(k, sample((3 * me + k + 5 * tag,), dtype, 10 * me + k + tag)) for k in everyone]
+            receives = [(k, np.full(3 * k + me + 5 * tag, 99, dtype)) for k in reversed(everyone)]
+            pendings.append(communicator.begin(sends, receives, tag))
+            received += [(tag, *pair) for pair in receives]
+        finish(communicator, pendings)
+        for tag, peer, array in received:
+            expected = sample((3 * peer + me + 5 * tag,), dtype, 10 * peer + me + tag)
+            np.testing.assert_array_equal(array, expected)
+
+    run(body)
+
+
+def test_messages_of_one_tag_keep_their_order_over_several_begins(run):
+    def body(communicator):
+        me, size = communicator.rank, communicator.size
+        after, before = (me + 1) % size, (me - 1) % size
+        arrays = [np.empty(4) for _ in range(6)]
+        pendings = [communicator.begin([], [(before, arrays[0]), (before, arrays[1])], 7)]
+        pendings += [communicator.begin([(after, np.full(4, 10.0 * me + k))], [], 7) for k in range(6)]
+        pendings += [communicator.begin([], [(before, array)], 7) for array in arrays[2:]]
+        finish(communicator, pendings)
+        assert [array[0] for array in arrays] == [10.0 * before + k for k in range(6)]
+
+    run(body)
+
+
+def test_follow_up_rounds_may_start_in_any_order(run):
+    """A tag's second round goes out when its first is in, whatever the others do; large ones take their time."""
+
+    def body(communicator):
+        me, size = communicator.rank, communicator.size
+        after, before = (me + 1) % size, (me - 1) % size
+
+        def two_rounds(tag):
+            taken, again = np.empty(40_000 >> tag), np.empty(40_000 >> tag)
+            yield communicator.begin([(after, np.full(len(taken), 100.0 * tag + me))], [(before, taken)], tag)
+            yield communicator.begin([(before, taken)], [(after, again)], tag)
+            np.testing.assert_array_equal(again, 100.0 * tag + me)
+
+        going = {work: next(work) for work in [two_rounds(tag) for tag in range(6)]}
+        ended = 0
+        while going:
+            communicator.wait(list(going.values()))
+            for work in [work for work, pending in going.items() if pending.done()]:
+                going[work] = next(work, None)
+                if going[work] is None:
+                    del going[work]
+                    ended += 1
+        assert ended == 6
+
+    run(body)
+
+
+def test_collectives_and_exchanges_may_come_before_the_end_of_what_was_begun(run):
+    def body(communicator):
+        me, size = communicator.rank, communicator.size
+        after, before = (me + 1) % size, (me - 1) % size
+        early, late = np.empty(1000), np.empty(3)
+        pending = communicator.begin([(after, np.full(1000, float(me)))], [(before, early)], 0)
+        communicator.exchange([(after, np.full(3, -1.0 - me))], [(before, late)])
+        receive = np.zeros((size, 1))
+        communicator.allgather(np.full(1, float(me)), receive)
+        assert receive[:, 0].tolist() == list(range(size))
+        communicator.barrier()
+        finish(communicator, [pending])
+        np.testing.assert_array_equal(early, before)
+        np.testing.assert_array_equal(late, -1 - before)
+
+    run(body)
+
+
+def test_what_is_not_sent_yet_is_not_done(run):
+    def body(communicator):
+        me, size = communicator.rank, communicator.size
+        array = np.zeros(2)
+        pending = communicator.begin([], [((me - 1) % size, array)], 3)
+        communicator.barrier()
+        assert not any(pending.done() for _ in range(10))
+        communicator.barrier()
+        sent = communicator.begin([((me + 1) % size, np.full(2, 1.0 + me))], [], 3)
+        communicator.wait([pending])
+        assert pending.done()
+        assert pending.done()
+        np.testing.assert_array_equal(array, 1 + (me - 1) % size)
+        finish(communicator, [sent])
+
+    run(body)
+
+
+def test_one_that_is_done_ends_the_wait_for_several(run):
+    def body(communicator):
+        me, size = communicator.rank, communicator.size
+        after, before = (me + 1) % size, (me - 1) % size
+        first, second = np.zeros(2), np.zeros(2)
+        pendings = [
+            communicator.begin([], [(before, first)], 0),
+            communicator.begin([], [(before, second)], 1),
+        ]
+        sent = [communicator.begin([(after, np.ones(2))], [], 1)]
+        communicator.wait(pendings)
+        assert [pending.done() for pending in pendings] == [False, True]
+        communicator.barrier()
+        sent.append(communicator.begin([(after, np.ones(2))], [], 0))
+        finish(communicator, pendings + sent)
+
+    run(body)
+
+
+def test_to_begin_nothing_is_done_at_once(run):
+    def body(communicator):
+        pending = communicator.begin([], [], 0)
+        assert pending.done()
+        communicator.wait([pending])
+
+    run(body)
+
+
+def test_what_was_begun_keeps_its_arrays_alive(run):
+    def body(communicator):
+        me, size = communicator.rank, communicator.size
+        pendings = [
+            communicator.begin(
+                [((me + 1) % size, np.full(50_000, float(tag)))], [((me - 1) % size, np.empty(50_000))], tag
+            )
+            for tag in range(5)
+        ]
+        gc.collect()
+        rubbish = [np.full(50_000, np.nan) for _ in range(10)]
+        finish(communicator, pendings)
+        assert len(rubbish) == 10
+
+    run(body)
+
+
 def test_share_gives_every_value_as_json_has_it(run):
     def body(communicator):
         values = communicator.share({"rank": communicator.rank, "pair": (1, None), "name": "Σß→"})
@@ -260,6 +410,9 @@ def test_where_names_the_last_collective(run):
         told.append(communicator.where())
         communicator.allocate(8, "int64")
         told.append(communicator.where())
+        communicator.announce("finish", (3, 1024), "float32")
+        communicator.begin([], [], 0).done()
+        told.append(communicator.where())
         assert told == [
             "no collective yet",
             "barrier #1",
@@ -267,6 +420,7 @@ def test_where_names_the_last_collective(run):
             "exchange #3 of 1 sends and 1 receives",
             "share #4",
             "allocate #5 of (8,) int64",
+            "finish #6 of (3, 1024) float32",
         ]
 
     run(body)
@@ -285,12 +439,18 @@ def test_counting_changes_nothing_but_counts(run):
         assert len(counting.allocate(4, "int8")) == size
         counting.barrier()
         counting.barrier()
-        assert counting.calls == {"allgather": 1, "exchange": 1, "share": 1, "allocate": 1, "barrier": 2}
+        counting.announce("finish", (1,), "int8")
+        begun = [(k, np.zeros(5)) for k in everyone], [(k, np.zeros(5)) for k in everyone]
+        finish(counting, [counting.begin(*begun, tag=0)])
+        assert counting.calls == {
+            "allgather": 1, "exchange": 1, "share": 1, "allocate": 1, "barrier": 2, "announce": 1, "begin": 1,
+        }  # fmt: skip
         assert {k: n for k, n in counting.messages.items() if n} == (
-            {"allgather": size - 1, "exchange": size - 1} if size > 1 else {}
+            dict.fromkeys(("allgather", "exchange", "begin"), size - 1) if size > 1 else {}
         )
-        assert (counting.bytes["allgather"], counting.bytes["exchange"]) == (24 * (size - 1), 16 * (size - 1))
-        assert counting.where() == "barrier #6"
+        sent = [counting.bytes[name] for name in ("allgather", "exchange", "begin")]
+        assert sent == [24 * (size - 1), 16 * (size - 1), 40 * (size - 1)]
+        assert counting.where() == "finish #7 of (1,) int8"
         assert counting.shares_memory == communicator.shares_memory
         counting.reset()
         assert not counting.calls

@@ -37,6 +37,51 @@ def test_a_rank_that_leaves_alone_ends_the_job(mpirun, code):
     assert "dtrain: rank 1 of 2 ended after barrier #1; ending the job" in job.output
 
 
+BEGUN = """
+import numpy as np
+begun = c.begin([], [(1, np.zeros(300000))], 0) if c.rank != 1 else None
+c.announce("finish", (2,), "int8")
+"""
+
+
+@pytest.mark.parametrize("until", ["c.wait([begun])", "while not begun.done(): pass"], ids=["wait", "poll"])
+def test_a_rank_that_raises_ends_the_job_of_those_that_wait_for_its_messages(mpirun, until):
+    started = time.monotonic()
+    job = mpirun(3, ["-c", f"{START}{BEGUN}if c.rank == 1: raise ValueError('boom')\n{until}"])
+    assert time.monotonic() - started < 15
+    assert job.code == 1
+    assert "ValueError: boom" in job.output
+    assert "dtrain: rank 1 of 3 ended after finish #2 of (2,) int8; ending the job" in job.output
+
+
+@pytest.mark.parametrize("until", ["c.wait([begun])", "while not begun.done(): pass"], ids=["wait", "poll"])
+def test_a_rank_that_is_killed_takes_out_those_that_wait_for_its_messages(mpirun, until):
+    """Under ulfm they go on, and what was under way with it is not taken for what comes then."""
+    program = f"""{START}{BEGUN}
+from dtrain.errors import RankLost
+if c.rank == 1:
+    c.begin([(0, np.ones(300000))], [], 1)
+    os.kill(os.getpid(), 9)
+try:
+    {until}
+except RankLost as error:
+    print(f"rank {{c.rank}}: {{error}}", flush=True)
+c.shrink()
+array = np.zeros(300000)
+pending = [c.begin([(1 - c.rank, np.full(300000, 7.0 + c.rank))], [(1 - c.rank, array)], 0)]
+while not pending[0].done():
+    c.wait(pending)
+print(f"now {{c.rank}} of {{c.size}}: {{array.min()}} {{array.max()}}", flush=True)
+c.close()
+"""
+    job = mpirun(3, ["-c", program], flags=["--with-ft", "ulfm"])
+    for rank in (0, 2):
+        told = f"rank {rank}: a rank of 3 died while this rank was in finish #2 of (2,) int8"
+        assert told in job.output, job.output
+    assert "now 0 of 2: 8.0 8.0" in job.output
+    assert "now 1 of 2: 7.0 7.0" in job.output
+
+
 def test_ranks_that_leave_together_keep_their_code(mpirun):
     job = mpirun(2, ["-c", START + "time.sleep(c.rank)\nsys.exit(2)"])
     assert job.code == 2

@@ -31,6 +31,7 @@ def job():
 @pytest.mark.parametrize("count", [124, 125, 126, 1000])
 def test_large_arrays_go_in_pieces(job, monkeypatch, count):
     monkeypatch.setattr("dtrain.communicator.mpi.LARGEST", 1000)
+    monkeypatch.setattr("dtrain.communicator.requests.LARGEST", 1000)
     communicator = job()
     me, size = communicator.rank, communicator.size
     receive = np.zeros((size, count))
@@ -40,6 +41,11 @@ def test_large_arrays_go_in_pieces(job, monkeypatch, count):
     communicator.exchange([(peer, np.arange(count) + 10.0 * me + peer) for peer in range(size)], receives)
     for peer, array in receives:
         np.testing.assert_array_equal(array, np.arange(count) + 10.0 * peer + me)
+    after, before, begun = (me + 1) % size, (me - 1) % size, np.zeros(count)
+    pending = communicator.begin([(after, np.arange(count) + 10.0 * me)], [(before, begun)], 0)
+    while not pending.done():
+        communicator.wait([pending])
+    np.testing.assert_array_equal(begun, np.arange(count) + 10.0 * before)
 
 
 def test_what_is_done_at_an_uncaught_error_is_undone_by_close():
@@ -136,6 +142,19 @@ def test_the_check_names_an_unmatched_message(job):
         communicator.exchange(sends, receives)
     assert str(caught.value) == (
         "exchange #1: message 0 from rank 0 to rank 1: rank 0 sends 3 float64, rank 1 receives 4 float64"
+    )
+
+
+@pytest.mark.mpi(min_size=2)
+def test_the_check_names_different_announcements(job):
+    communicator = job(check=True)
+    count = 3 + (communicator.rank == 1)
+    with pytest.raises(CollectiveMismatch) as caught:
+        communicator.announce("finish", (count, 10), "float32")
+    others = "".join(f"; rank {k} in finish #1 of (3, 10) float32" for k in range(2, communicator.size))
+    assert str(caught.value) == (
+        "ranks met in different collectives: rank 0 in finish #1 of (3, 10) float32; "
+        "rank 1 in finish #1 of (4, 10) float32" + others
     )
 
 

@@ -1,0 +1,66 @@
+"""An exchange that was begun under MPI."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+    from dtrain.types import Array
+
+LARGEST = 1 << 30
+"""Bytes in one message. Open MPI 5 counts in 32-bit integers; what is larger goes in pieces."""
+
+
+class Requests:
+    """The requests of one exchange; they keep their arrays alive.
+
+    unfinished: those of the communicator, among which this is until it is done: after a loss, MPI may yet write
+    to its arrays. fail: raises what an error of MPI means.
+    """
+
+    def __init__(
+        self, mpi: Any, comm: MPI.Comm, sends: Sequence[tuple[int, Array]],
+        receives: Sequence[tuple[int, Array]], tag: int, unfinished: set[Requests],
+        fail: Callable[[MPI.Exception], NoReturn],
+    ) -> None:  # fmt: skip
+        self._mpi, self._unfinished, self._fail = mpi, unfinished, fail
+        byte = mpi.BYTE
+        self.list = [
+            comm.Irecv((piece, byte), source, tag) for source, array in receives for piece in _pieces(array)
+        ]
+        self.list += [
+            comm.Isend((piece, byte), target, tag) for target, array in sends for piece in _pieces(array)
+        ]
+        unfinished.add(self)
+
+    def done(self) -> bool:
+        """Tells whether all have ended; MPI gets on with every message meanwhile."""
+        try:
+            done: bool = self._mpi.Request.Testall(self.list)
+        except self._mpi.Exception as error:
+            self._fail(error)
+        if done:
+            self._end()
+        return done
+
+    def wait(self) -> None:
+        """Returns when all have ended. Raises MPI's own errors."""
+        self._mpi.Request.Waitall(self.list)
+        self._end()
+
+    def _end(self) -> None:
+        self.list = []
+        self._unfinished.discard(self)
+
+
+def _pieces(array: Array) -> list[Array]:
+    """The array itself, or consecutive parts of it that MPI can count."""
+    if array.nbytes <= LARGEST:
+        return [array]
+    raw = array.reshape(-1).view(np.uint8)
+    return [raw[start : start + LARGEST] for start in range(0, raw.size, LARGEST)]
