@@ -20,18 +20,19 @@ def convolution(filters: int) -> dict[str, object]:
     }
 
 
+def ways(lr: float, interval: int, bucket: float) -> dict[str, Way]:
+    """lr: of every way. interval: of local_steps. bucket: MiB, where buckets travel during the backward pass."""
+    return {
+        "one host": Way(1, lr),
+        "local_steps": Way(2, lr, {"name": "local_steps", "interval": interval}),
+        "top_k": Way(2, lr, {"name": "top_k", "ratio": 0.01}),
+        "bf16": Way(2, lr, {"name": "bf16", "bucket": bucket, "overlap": True}),
+        "overlap": Way(2, lr, {"name": "overlap", "bucket": bucket}),
+        "exact": Way(2, lr),
+    }
+
+
 NETS = {
-    "dense": Net(
-        "784-512-256-10",
-        ({"name": "flatten"}, dense(512), dense(256), dense(10, None)),
-        batch=250,
-        every=60,
-        first=240,
-        ways={
-            "one host": Way(1, 2e-3),
-            "exact": Way(2, 2e-3),
-        },
-    ),
     "lenet": Net(
         "LeNet",
         (
@@ -47,9 +48,14 @@ NETS = {
         batch=120,
         every=25,
         first=75,
-        ways={
-            "one host": Way(1, 2e-3),
-            "exact": Way(2, 2e-3),
-        },
+        ways=ways(2e-3, 25, 1 / 8),
+    ),
+    "dense": Net(
+        "784-512-256-10",
+        ({"name": "flatten"}, dense(512), dense(256), dense(10, None)),
+        batch=250,
+        every=60,
+        first=240,
+        ways=ways(2e-3, 60, 1 / 4),
     ),
 }
