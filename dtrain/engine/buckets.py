@@ -154,6 +154,6 @@ def fold(nodes: list[Array], scale: float, out: Array) -> None:
 
 def cut(layout: FlatLayout, bucket: float, itemsize: int) -> list[slice]:
     """Returns the stretches of a flat array that are buckets of so many MiB: whole blocks, at least one."""
-    blocks = max(1, int(bucket * 2**20 / (itemsize * layout.block)))
+    blocks = max(1, int(min(bucket * 2**20 / (itemsize * layout.block), layout.blocks)))
     size = blocks * layout.block
     return [slice(start, min(start + size, layout.size)) for start in range(0, layout.size, size)]

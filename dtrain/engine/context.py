@@ -326,10 +326,13 @@ class Context:
     def update(self, state: State, value: Array) -> None:
         """Gives a state (a running statistic) a new value, of its shape, the same on all ranks.
 
-        It holds from now on, and is taken back when the step turns out not to be finite.
+        It holds from now on, and is taken back when the step turns out not to be finite. A rank that trains by itself
+        keeps the old one after a batch of which it has no row.
         """
         if not self.training:
             raise RuntimeError(f"layer {self.layer!r} changes state {state.name!r} outside of training")
+        if not self.layout.rows:
+            return
         self._before.append((state, state.value))
         state.value = value
 

@@ -26,9 +26,12 @@ _DTYPES = (np.float32, np.float64)
 
 def played(
     subject: Subject, ranks: int, dtype: Any, *, small: bool = False, all_at_once: bool = False,
-    moved: bool = True, even: bool = False,
+    moved: bool = True, even: bool = False, communicator: Communicator | None = None,
 ) -> list[dict[str, Array]]:  # fmt: skip
-    """Returns what some steps leave on every rank. small: in buckets of one block. others: see `Rig`."""
+    """Returns what some steps leave on every rank. small: in buckets of one block. Others: see `Rig`.
+
+    communicator: of a real job, instead of threads.
+    """
 
     def rank(communicator: Communicator) -> dict[str, Array]:
         part = subject.make()
@@ -39,29 +42,48 @@ def played(
             rig.step(all_at_once=all_at_once, moved=moved)
         return rig.left()
 
-    return run_ranks(ranks, rank, share_memory=False)
+    return (
+        run_ranks(ranks, rank, share_memory=False)
+        if communicator is None
+        else _everywhere(rank(communicator), communicator)
+    )
 
 
-def check_same_on_all_ranks(subject: Subject) -> None:
+def _everywhere(own: dict[str, Array], communicator: Communicator) -> list[dict[str, Array]]:
+    """Returns what every rank has. A collective."""
+    found: list[dict[str, Array]] = [{} for _ in range(communicator.size)]
+    for name, array in own.items():
+        every = np.empty((communicator.size, *array.shape), array.dtype)
+        communicator.allgather(array, every)
+        for one, part in zip(found, every, strict=True):
+            one[name] = part
+    return found
+
+
+def _sizes(communicator: Communicator | None) -> tuple[int, ...]:
+    return RANKS if communicator is None else (communicator.size,)
+
+
+def check_same_on_all_ranks(subject: Subject, communicator: Communicator | None = None) -> None:
     """All of 1, 2, 3 and 5 ranks get the same bits, in float32 and float64."""
     advice = "add what has come in the order of ranks, this rank's own in its place"
-    for n in RANKS:
+    for n in _sizes(communicator):
         for dtype in _DTYPES:
-            first, *others = played(subject, n, dtype)
+            first, *others = played(subject, n, dtype, communicator=communicator)
             for rank, other in enumerate(others, 1):
                 for name, array in first.items():
                     if not name.startswith("slot"):
                         check_same_bits(f"{name}, on rank {rank} of {n}", array, other[name], advice)
 
 
-def check_exact_bits(subject: Subject) -> None:
+def check_exact_bits(subject: Subject, communicator: Communicator | None = None) -> None:
     """A gradient exchange that calls itself `exact` gives the bits of the tree over shards, on any number of ranks."""
     if not (isinstance(part := subject.make(), GradientExchange) and part.exact):
         return
     advice = "take `yield from part.exact()`, or do not say `exact = True`"
-    for n in RANKS:
+    for n in _sizes(communicator):
         for dtype in _DTYPES:
-            found = played(subject, n, dtype)[0]
+            found = played(subject, n, dtype, communicator=communicator)[0]
             for step in range(STEPS):
                 total = np.multiply(tree_total(gradients(step, dtype), (0, SHARDS)), SCALE)
                 name = f"total of step {step + 1}"

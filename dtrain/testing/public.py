@@ -104,7 +104,7 @@ def _functions(kind: str, advice: bool, communicator: Communicator | None) -> It
         if communicator is None:
             if advice or spec.id not in ADVICE:
                 yield spec.id, spec.function
-        elif ON_RANKS.get(spec.id) is spec.function:
+        elif spec.function in ON_RANKS:
             yield spec.id, partial(_on_job, spec.function, communicator)
 
 

@@ -92,7 +92,7 @@ SPECS = (
 ADVICE = ("scratch",)
 """Ids of checks that cost speed, not correctness: a part that fails them is right all the same."""
 
-ON_RANKS = {"split": check_split, "same_bits": check_same_bits_on_ranks}
+ON_RANKS = (check_split, check_same_bits_on_ranks, check_same_on_all_ranks, check_exact_bits)
 """The checks that can run on the ranks of a real job."""
 
 IDS = tuple(dict.fromkeys(spec.id for spec in SPECS))

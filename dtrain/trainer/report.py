@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 def title(trainer: Trainer) -> str:
     """Returns the first line that a person sees."""
     config, ranks = trainer.job.config, trainer.communicator.size
-    held_out = trainer.validation_batches
+    held_out, exchange = trainer.validation_batches, config.train.exchange.name
     return (
         f"{config.name}: {trainer.size:,} parameters, {trainer.batches.samples:,} samples"
         f"{f' and {held_out.samples:,} for validation' if held_out else ''}, "
         f"{_course(trainer)} of {config.train.batch_size:,}, "
         f"on {ranks} rank{'s' * (ranks > 1)} ({trainer.job.shards} shard{'s' * (trainer.job.shards > 1)})"
+        f"{'' if exchange == 'exact' else f', exchange {exchange}'}"
     )
 
 

@@ -99,6 +99,8 @@ def reduced(part, gradients, shards=8, steps=1, scale=0.25):
     ("mebibytes", "itemsize", "sizes"),
     [
         (1.0, 4, [5 * 1024]),
+        (float("inf"), 4, [5 * 1024]),
+        (1e-300, 4, [1024] * 5),
         (SMALL, 4, [1024] * 5),
         (SMALL, 8, [1024] * 5),  # never less than a block
         (2 * SMALL, 8, [1024] * 5),

@@ -29,7 +29,8 @@ SECTION = {
     "regularizers": "regularizer",
     "callbacks": "callback",
 }
-"""Where a part of each kind stands; layers, activations, initializers, metrics and transforms are inside others."""
+"""Where a part of each kind stands; layers, activations, initializers, metrics, exchanges and transforms are inside
+others."""
 
 PLAIN: dict[str, Any] = {
     "data": {"name": "npz", "path": "points.npz", "validation": 0.25},
@@ -99,6 +100,8 @@ def _around(kind: str, part: dict[str, Any], shape: list[int], target: str) -> d
         config[key] = [part] if key in ("schedule", "regularizer", "callback") else part
     elif kind == "metrics":
         config["train"]["metrics"] = [part]
+    elif kind == "exchanges":
+        config["train"]["exchange"] = part
     elif kind == "initializers":
         config["network"][0]["initializer"] = part
     elif kind == "transforms":
