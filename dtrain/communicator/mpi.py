@@ -21,7 +21,7 @@ from dtrain.communicator.leaving import Leaving
 from dtrain.communicator.losses import ENDING, Losses, can_recover
 from dtrain.communicator.memory import common, private, shared
 from dtrain.communicator.post import Post
-from dtrain.communicator.requests import LARGEST, Requests
+from dtrain.communicator.requests import EAGER, LARGEST, Requests
 from dtrain.communicator.watchdog import Watchdog
 from dtrain.communicator.words import WordsLost, share_words
 from dtrain.errors import CollectiveMismatch, RankLost, RunError, UserError
@@ -155,14 +155,14 @@ class MpiCommunicator:
         self, sends: Sequence[tuple[int, Array]], receives: Sequence[tuple[int, Array]], tag: int
     ) -> Pending:
         try:
-            return self._begin(sends, receives, tag + 1)  # 0 is that of `exchange`
+            return self._begin(sends, receives, tag + 1, EAGER)  # 0 is that of `exchange`
         except self._mpi.Exception as error:
             self._fail(error)
 
     def wait(self, pendings: Sequence[Any]) -> None:
         try:
             while not any(pending.done() for pending in pendings):
-                self._mpi.Request.Waitany([request for pending in pendings for request in pending.list])
+                self._mpi.Request.Waitsome([request for pending in pendings for request in pending.list])
         except self._mpi.Exception as error:
             self._fail(error)
 
@@ -247,12 +247,13 @@ class MpiCommunicator:
             self._comm.Free()
 
     def _swap(self, sends: Sequence[tuple[int, Array]], receives: Sequence[tuple[int, Array]]) -> None:
-        self._begin(sends, receives, 0).wait()
+        self._begin(sends, receives, 0, LARGEST).wait()
 
     def _begin(
-        self, sends: Sequence[tuple[int, Array]], receives: Sequence[tuple[int, Array]], tag: int
-    ) -> Requests:
-        return Requests(self._mpi, self._comm, sends, receives, tag, self._unfinished, self._fail)
+        self, sends: Sequence[tuple[int, Array]], receives: Sequence[tuple[int, Array]], tag: int,
+        largest: int,
+    ) -> Requests:  # fmt: skip
+        return Requests(self._mpi, self._comm, sends, receives, tag, largest, self._unfinished, self._fail)
 
     def _share_json(self, value: Any) -> list[Any]:
         try:

@@ -21,6 +21,7 @@ class Batch(NamedTuple):
 
     place: where the global batch starts in the epoch, in samples. problem: why these rows cannot be used;
     x and y are then zeros, so that this rank can finish the step with the others, who hear of it there.
+    several: whether it is one of several micro-batches.
     """
 
     layout: Layout
@@ -28,6 +29,7 @@ class Batch(NamedTuple):
     x: Array
     y: Array | None
     problem: str | None = None
+    several: bool = False
 
 
 class GlobalBatch:
@@ -98,7 +100,7 @@ class Batches:
             x, y = np.zeros_like(x), None if y is None else np.zeros_like(y)
         if y is not None and y.dtype.kind == "f":
             y = self._cast(y)
-        return Batch(layout, place, self._cast(x), y, problem)
+        return Batch(layout, place, self._cast(x), y, problem, self._parts > 1)
 
     def _problem(self, x: Array, y: Array | None, indices: Array) -> str | None:
         """Returns what is wrong with rows that were never looked at before."""

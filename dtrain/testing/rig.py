@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,6 @@ from dtrain.engine.apart import Apart
 from dtrain.engine.buckets import Buckets
 from dtrain.engine.replica import BLOCK
 from dtrain.engine.tree import children, cover
-from dtrain.engine.whole import checked
 from dtrain.parameter import FlatLayout, Parameter
 
 from .data import numbers
@@ -21,7 +20,6 @@ from .plain import Half
 
 if TYPE_CHECKING:
     from dtrain.communicator.protocol import Communicator
-    from dtrain.engine.whole import Stretch
     from dtrain.types import Array
 
 SHARDS, SIZE, SCALE = 8, 2 * BLOCK + 300, 0.125
@@ -74,7 +72,7 @@ class Rig:
         return self.buckets.slots if isinstance(self.part, GradientExchange) else {}
 
     def step(self, *, all_at_once: bool = False, moved: bool = True) -> None:
-        """Lets the ranks meet. all_at_once: the buckets take turns. moved: whether values have changed before."""
+        """Lets the ranks meet. all_at_once: buckets travel together. moved: whether values have changed before."""
         if isinstance(self.part, ValueExchange):
             self._meet(moved)
         elif isinstance(self.part, GradientExchange):
@@ -96,26 +94,14 @@ class Rig:
         for node, array in zip(cover(first, last, SHARDS), buckets.nodes, strict=True):
             array[:SIZE] = tree_total(rows, node)
         if all_at_once:
-            buckets.scale = SCALE
-            self._take_turns(buckets.buckets)
-        else:
             buckets.reduce(SCALE)
+        else:
+            buckets.scale = SCALE
+            for bucket in buckets.buckets:
+                bucket.begin()
+                buckets.run(self.part.total(bucket))
         buckets.publish()
         self.seen[f"total of step {self.done + 1}"] = buckets.gradient[:SIZE].copy()
-
-    def _take_turns(self, buckets: Sequence[Stretch]) -> None:
-        under_way = []
-        for bucket in buckets:
-            bucket.begin()
-            under_way.append(checked(self.part.total(bucket), self.part))
-        while under_way:
-            for moves in list(under_way):
-                try:
-                    sends, receives = next(moves)
-                except StopIteration:
-                    under_way.remove(moves)
-                else:
-                    self.communicator.exchange(sends, receives)
 
     def left(self) -> dict[str, Array]:
         """Returns what every step has given, and this rank's slots."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -63,11 +63,10 @@ class Step:
         """
         sums: Array | None = None
         self._weight = 0.0
-        for batch, more in _and_whether_more(batches):
-            several = more or sums is not None
+        for batch in batches:
             if sums is not None:
                 self._keep(sums)
-            sums = self._gradients(batch, epoch, step, flag, several)
+            sums = self._gradients(batch, epoch, step, flag)
             flag = 0.0
         assert sums is not None, "a global batch has at least one micro-batch"
         return self._total(sums)
@@ -82,10 +81,10 @@ class Step:
         assert sums is not None, "a global batch has at least one micro-batch"
         return sums
 
-    def _gradients(self, batch: Batch, epoch: int, step: int, flag: float, several: bool) -> Array:
+    def _gradients(self, batch: Batch, epoch: int, step: int, flag: float) -> Array:
         """Leaves this micro-batch's gradients in the exchange's arrays; returns the totals of its columns.
 
-        several: whether it is one of several. Where gradients set out early, the totals are formed before.
+        Where gradients set out early, the totals are formed before.
         """
         replica = self._replica
         if batch.problem is not None:
@@ -95,7 +94,7 @@ class Step:
         parts[0, -1] = flag
         early = self._add(parts) if replica.exchange.overlaps else None
         if early is not None:
-            replica.exchange.set_out(inverse(self._weight), several)
+            replica.exchange.set_out(inverse(self._weight), batch.several)
         replica.gradients.begin(batch.layout.slices)
         backward(loss_backward())
         replica.gradients.end()
@@ -149,16 +148,6 @@ class Step:
         self._keep(sums)
         self._several = False
         return self._sums, *self._replica.exchange.finish(self._sum, inverse(self._weight))
-
-
-def _and_whether_more(batches: Iterable[Batch]) -> Iterator[tuple[Batch, bool]]:
-    """Yields every batch, and whether another follows."""
-    following = iter(batches)
-    batch = next(following, None)
-    while batch is not None:
-        after = next(following, None)
-        yield batch, after is not None
-        batch = after
 
 
 def inverse(weight: float) -> float:
