@@ -18,11 +18,15 @@ from tests.namespaces import Hosts
 
 @dataclass(frozen=True)
 class Way:
-    """hosts: how many, a rank each. exchange: of `[train]`; None: the default. lr: of the optimizer."""
+    """hosts: how many, a rank each. exchange: of `[train]`; None: the default. lr: of the optimizer.
+
+    every: steps between two looks at the held-out accuracy; None: the net's.
+    """
 
     hosts: int
     lr: float
     exchange: Mapping[str, Any] | None = None
+    every: int | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ def config(net: Net, way: Way, data: Mapping[str, Any], seed: int, accuracy: flo
         "optimizer": {"name": net.optimizer, "lr": way.lr},
         "train": train,
         "checkpoint": {"minutes": 1000, "best": False},
-        "callback": [{"name": "reach", "accuracy": accuracy, "every": net.every, "first": net.first}],
+        "callback": [{"name": "reach", "accuracy": accuracy, "every": way.every or net.every, "first": net.first}],
     })  # fmt: skip
 
 

@@ -24,8 +24,8 @@ def ways(lr: float, interval: int, bucket: float) -> dict[str, Way]:
     """lr: of every way. interval: of local_steps. bucket: MiB, where buckets travel during the backward pass."""
     return {
         "one host": Way(1, lr),
-        "local_steps": Way(2, lr, {"name": "local_steps", "interval": interval}),
-        "top_k": Way(2, lr, {"name": "top_k", "ratio": 0.01}),
+        "local_steps": Way(2, lr, {"name": "local_steps", "interval": interval}, every=interval),
+        "top_k": Way(2, lr, {"name": "top_k", "ratio": 0.04}),
         "bf16": Way(2, lr, {"name": "bf16", "bucket": bucket, "overlap": True}),
         "overlap": Way(2, lr, {"name": "overlap", "bucket": bucket}),
         "exact": Way(2, lr),
@@ -47,8 +47,8 @@ NETS = {
         ),
         batch=120,
         every=25,
-        first=75,
-        ways=ways(4e-3, 25, 1 / 16),
+        first=100,
+        ways=ways(4e-3, 50, 1 / 16),
     ),
     "dense": Net(
         "784-512-256-10",
@@ -56,6 +56,6 @@ NETS = {
         batch=250,
         every=60,
         first=240,
-        ways=ways(2e-3, 60, 1 / 4),
+        ways=ways(2e-3, 120, 1 / 4),
     ),
 }
