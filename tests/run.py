@@ -3,9 +3,9 @@
     python tests/run.py            all of it
     python tests/run.py style      only the steps that are named
 
-Two steps install dtrain into environments of their own: `mpich` compares its results with those of the MPI that
-is installed beside this Python, and `torch` compares its parts with PyTorch's. PyTorch's CPU build is enough: where
-the package index has CUDA's alone, name another index by PIP_EXTRA_INDEX_URL.
+Two steps install dtrain into environments of their own: `mpich` starts the same `dtrain launch` lines, right ones and
+wrong ones, with another MPI than the one beside this Python, and `torch` compares its parts with PyTorch's. PyTorch's
+CPU build is enough: where the package index has CUDA's alone, name another index by PIP_EXTRA_INDEX_URL.
 """
 
 from __future__ import annotations
@@ -52,7 +52,11 @@ def apart(packages: list[str], *tests: str) -> int:
 
 
 def mpich() -> int:
-    return apart([f"{ROOT}[mpich]", "scikit-learn>=1.5"], "tests/test_same_bits.py")
+    return apart(
+        [f"{ROOT}[mpich]", "scikit-learn>=1.5"],
+        "tests/test_same_bits.py",
+        "tests/launch/test_wrong_starts.py",
+    )
 
 
 def torch() -> int:

@@ -59,7 +59,7 @@ def _train(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--time-limit",
         metavar="TIME",
-        help="save and end after this long: seconds, or 1h30m; over [train] time_limit",
+        help="save and end this job after so long: seconds, or 1h30m; over [train] time_limit, not recorded",
     )
     again = command.add_mutually_exclusive_group()
     again.add_argument(

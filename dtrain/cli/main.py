@@ -5,12 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from dtrain.communicator.losses import ENDING
-
-from .arguments import parser
-from .guard import Scope, guarded
-from .streams import let_go_of_streams
+if TYPE_CHECKING:
+    from .guard import Scope
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,6 +18,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         import dtrain_launch
 
         return dtrain_launch.main(arguments[1:])
+    from dtrain.communicator.losses import ENDING  # here: a launcher needs none of it, and every start counts
+
+    from .guard import guarded
+    from .streams import let_go_of_streams
+
     code = guarded(lambda scope: _run(arguments, scope))
     let_go_of_streams()
     ENDING.leave(code)
@@ -27,6 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str], scope: Scope) -> int:
+    from .arguments import parser
+
     options = parser().parse_args(_with_command(arguments))
     if options.command == "train":
         from .train import train

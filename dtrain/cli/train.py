@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
+from dtrain.communicator.environment import left_idle
 from dtrain.config import Config, load
 from dtrain.config.duration import seconds
 from dtrain.errors import ConfigError, UserError
@@ -15,7 +17,13 @@ from .guard import Scope
 
 def train(options: argparse.Namespace, scope: Scope) -> int:
     """Trains a config; under a launcher, this rank's part of the job. Returns the exit code."""
-    config, error = _load(options)
+    if tasks := left_idle():
+        print(
+            f"dtrain: warning: one process, though Slurm has {tasks} tasks ready for this job; "
+            "`dtrain launch -- train …` uses them all",
+            file=sys.stderr,
+        )
+    config, limit, error = _load(options)
     shards = config.train.shards if config else "auto"
     set_threads(threads_for(shards, scope.launched.local_size if scope.launched else 1))
     from dtrain.trainer import Trainer, train_session  # NumPy: after the threads are set
@@ -35,22 +43,25 @@ def train(options: argparse.Namespace, scope: Scope) -> int:
         Path(options.out) if options.out else None,
         resume=options.resume,
         overwrite=options.overwrite,
+        time_limit=limit,
         prepared=note,
     )
     return result.code
 
 
-def _load(options: argparse.Namespace) -> tuple[Config | None, UserError | None]:
-    """Returns the config, or what is wrong with it: the ranks hear of each other's errors before any speaks."""
+def _load(options: argparse.Namespace) -> tuple[Config | None, float | None, UserError | None]:
+    """Returns the config, this job's time limit, and what is wrong with them.
+
+    Errors are not raised yet: the ranks hear of each other's before any speaks.
+    """
     source = options.config or "digits"
     try:
         if options.resume and options.config is None:
             source = _recorded(options.out)
-        limit = options.time_limit
-        more = [] if limit is None else [f"train.time_limit={seconds(limit, '--time-limit')}"]
-        return load(source, [*options.set, *more]), None
+        limit = None if options.time_limit is None else seconds(options.time_limit, "--time-limit")
+        return load(source, options.set), limit, None
     except UserError as error:
-        return None, error
+        return None, None, error
 
 
 def _recorded(out: str | None) -> str:

@@ -50,6 +50,14 @@ def launched(environ: Mapping[str, str] | None = None) -> Launched | None:
     return None
 
 
+def left_idle(environ: Mapping[str, str] | None = None) -> int:
+    """Returns how many tasks Slurm holds ready for a job of which this process, started without `srun`, uses none."""
+    environ = os.environ if environ is None else environ
+    tasks = _number(environ, "SLURM_NTASKS") or 1
+    alone = "SLURM_JOB_ID" in environ and launched(environ) is None
+    return tasks if alone and tasks > 1 else 0
+
+
 def _in_slurm_step(environ: Mapping[str, str]) -> bool:
     step = _number(environ, "SLURM_STEP_ID")
     return step is not None and step < _FIRST_SPECIAL_STEP and "MPI_LOCALRANKID" not in environ

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,7 +17,8 @@ import numpy as np
 
 from dtrain.communicator.board import Board
 from dtrain.communicator.door import Call, Door, difference
-from dtrain.communicator.environment import OPEN_MPI, Launched, launched
+from dtrain.communicator.environment import OPEN_MPI, launched
+from dtrain.communicator.fitting import check_library, check_shared_memory, check_size
 from dtrain.communicator.leaving import Leaving
 from dtrain.communicator.losses import ENDING, Losses, can_recover
 from dtrain.communicator.memory import common, private, shared
@@ -291,40 +293,32 @@ def load_mpi() -> Any:
     """Returns the module `mpi4py.MPI`; the first call initialises MPI.
 
     Raises:
-        UserError: there is no MPI library.
+        UserError: there is no MPI library, or it fits neither the launcher nor the host.
     """
     try:
         import mpi4py
 
         recovers = can_recover()
-        if recovers and "mpi4py.MPI" not in sys.modules:
-            mpi4py.rc.finalize = False
-        from mpi4py import MPI
+        if "mpi4py.MPI" not in sys.modules:
+            mpi4py.rc.initialize = False
+            mpi4py.rc.finalize = not recovers
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of a wrong mpirun, which `fitting` says better
+            from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
         raise UserError(f"{NO_MPI} ({str(error).splitlines()[0]})") from error
+    if not MPI.Is_initialized():
+        check_library(launched(), MPI.get_vendor())
+        check_shared_memory(launched(), MPI.get_vendor())
+        MPI.Init_thread(MPI.THREAD_MULTIPLE)
     if recovers:
         ENDING.watch(MPI)
     return MPI
 
 
-def check_launch(started: Launched | None, size: int, library: str) -> None:
-    """Raises UserError where the launcher started another number of ranks than the MPI library sees.
-
-    library: what MPI_Get_library_version says.
-    """
-    if started is None or started.size == size:
-        return
-    name = library.strip().splitlines()[0].split(",")[0] if library.strip() else "the MPI library"
-    raise UserError(
-        f"wrong mpirun: {started.launcher} started {started.size} processes, but {name} sees {size}. "
-        f"Launcher and library must belong together: use the mpirun beside {sys.executable} "
-        "(`dtrain launch` finds it), or install the library of your mpirun"
-    )
-
-
 def _world(mpi: Any) -> MPI.Comm:
     started = launched()
-    check_launch(started, mpi.COMM_WORLD.size, mpi.Get_library_version())
+    check_size(started, mpi.COMM_WORLD.size, mpi.Get_library_version())
     if started is not None and started.launcher == OPEN_MPI:
         _die_with_parent()
     world: MPI.Comm = mpi.COMM_WORLD

@@ -83,7 +83,7 @@ class TrainConfig:
     clip_value: float | None = None
     non_finite: Literal["stop", "skip"] = "stop"
     time_limit: float | None = None
-    """Seconds."""
+    """Seconds after which a job saves and ends; one that goes on with the run has as many again."""
     stop_limit: float = 6.0
     """Seconds for which the others wait for a rank that has stopped before the job ends; 0: without end."""
     exchange: Part = field(default_factory=lambda: Part(name="exact"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING, Any, overload
 
@@ -10,8 +9,10 @@ import numpy as np
 
 from dtrain.random import SampleStreams, bernoulli_from, normal_from, per_block, uniform_from
 
+from .batch_moments import BatchMoments
 from .groups import slots
-from .moments import WIDE, ShardMoments, column_sums, place_sums
+from .moments import WIDE, column_sums, place_sums
+from .pack import Pack
 from .scratch import Scratch
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from .gradients import Gradients
     from .shards import Layout
     from .totals import Totals
-
-_ZERO = np.zeros(())
 
 
 class Context:
@@ -54,10 +53,9 @@ class Context:
         self._draws: dict[Any, int] = {}
         self._ones: dict[tuple[int, str], Array] = {}
         self._before: list[tuple[State, Array]] = []
-        self._packs: dict[Any, _Pack] = {}
-        self._kernels: dict[Any, ShardMoments] = {}
-        self._numbers: dict[tuple[int, str], Array] = {}
+        self._packs: dict[Any, Pack] = {}
         self.empty = self._scratch.empty
+        self._moments = BatchMoments(self.empty)
         if gradients is not None:
             self.gradient = gradients.add  # type: ignore[method-assign]  # one call less
             self.gradient_total = gradients.add_total  # type: ignore[method-assign]
@@ -173,7 +171,8 @@ class Context:
         x: (rows, …). axes: further axes to average over, the first ones after the rows: (1, 2) for
         channels-last images. count: an int, the true number. mean, variance: float64, the remaining shape.
         Stable for any mean/std: each shard sends its sum and its squares about a centre of its own, brought
-        to zero one width up (float64 for float32, extended for float64).
+        to zero one width up (float64 for float32, extended for float64). Of float32, any numbers have a variance;
+        of float64, numbers up to 1e150.
         group: shards a group; then all three are of each group: count is int64 (groups,), mean and variance
         are (groups, …), 0 where a group has no row; see `groups`.
         """
@@ -183,66 +182,14 @@ class Context:
                 raise ValueError(f"moments: axes must be (1, …, k), next to the rows; got {axes}")
             per_row, shape = prod(x.shape[1 : 1 + len(axes)]), x.shape[1 + len(axes) :]
             flat = x.reshape(x.shape[0] * per_row, prod(shape))
-        wide, narrow = WIDE[x.dtype.char]
         if group is not None:
-            return self._group_moments(flat, per_row, shape, group)
-        count = self.layout.rows * per_row
-        both = self._totals.add(self._moment_sums(flat, per_row, wide))
-        np.divide(both, self._number(max(count, 1), wide), both)  # 1/count would be rounded once more
-        mean, variance = both[0], both[1]
-        np.subtract(variance, np.multiply(mean, mean), variance)
-        if narrow != "D":
-            np.maximum(variance, _ZERO, out=variance)
-        if wide != narrow:
-            mean, variance = mean.astype(narrow), variance.astype(narrow)
+            counts, mean, variance = self._moments.of_groups(flat, per_row, group, self.layout, self._totals)
+            shape = (len(counts), *shape)
+            return counts, mean.reshape(shape), variance.reshape(shape)
+        count, mean, variance = self._moments.of_all(flat, per_row, self.layout, self._totals)
         if len(shape) == 1:
             return count, mean, variance
         return count, mean.reshape(shape), variance.reshape(shape)
-
-    def _group_moments(self, flat: Array, per_row: int, shape: Shape, group: int) -> Any:
-        wide, narrow = WIDE[flat.dtype.char]
-        sums = self._moment_sums(flat, per_row, wide).reshape(self.layout.shards, 2 * flat.shape[1])
-        counts = np.array(self.layout.sizes, wide) * per_row
-        partials = np.concatenate((sums, counts[:, None]), axis=1)
-        total = self._totals.add(slots(partials, self._totals, group))
-        count = total[:, -1].real.astype(np.int64)
-        mean, square = np.split(total[:, :-1] / np.maximum(count, 1)[:, None], 2, axis=1)
-        variance = square - mean * mean
-        if narrow != "D":
-            np.maximum(variance, _ZERO, out=variance)
-        shape = (len(count), *shape)
-        return count, mean.astype(narrow).reshape(shape), variance.astype(narrow).reshape(shape)
-
-    def _moment_sums(self, x: Array, per_row: int, wide: str) -> Array:
-        """Returns Σx and Σx² of each local shard: (rows·per_row, width) → (shards, 2, width)."""
-        layout = self.layout
-        d = self.empty(x.shape, x.dtype)
-        partials = np.empty((layout.shards, 2, x.shape[1]), wide)
-        if layout.ones:
-            self._shard_moments(x, 1, x.shape[0])(x, d, partials)
-            return partials
-        for first, shards, row, size in layout.groups:
-            to = partials[first : first + shards]
-            if size:
-                rows = slice(row * per_row, (row + shards * size) * per_row)
-                self._shard_moments(x, shards, size * per_row)(x[rows], d[rows], to)
-            else:
-                to.fill(0)
-        return partials
-
-    def _shard_moments(self, x: Array, shards: int, n: int) -> ShardMoments:
-        key = shards, n, x.shape[1], x.dtype.char
-        kernel = self._kernels.get(key)
-        if kernel is None:
-            kernel = self._kernels[key] = ShardMoments(shards, n, x.shape[1], x.dtype)
-        return kernel
-
-    def _number(self, count: int, dtype: str) -> Array:
-        """Returns a number as an array without a dimension, which NumPy takes faster than Python's."""
-        number = self._numbers.get((count, dtype))
-        if number is None:
-            number = self._numbers[count, dtype] = np.array(count, dtype)
-        return number
 
     def _ones_of(self, n: int, dtype: np.dtype[Any]) -> Array:
         ones = self._ones.get((n, dtype.char))
@@ -275,11 +222,11 @@ class Context:
                 column_sums(weights, block, shards, sums)
                 to[...] = sums
 
-    def _pack(self, arrays: tuple[Array, ...]) -> _Pack:
+    def _pack(self, arrays: tuple[Array, ...]) -> Pack:
         key = tuple([(array.shape, array.dtype.char) for array in arrays])
         pack = self._packs.get(key)
         if pack is None:
-            pack = self._packs[key] = _Pack(arrays, self.layout.shards)
+            pack = self._packs[key] = Pack(arrays, self.layout.shards)
         return pack
 
     # ------------------------------------------------------------------ rows × matrix, gradients
@@ -399,33 +346,3 @@ class Context:
         stage = 0 if self.training else 1
         words = self._streams.words(f"{self.layer}/{stage}", draw, shape[0], blocks, first, self.epoch)
         return words.reshape(shape[0], blocks * 4)
-
-
-class _Pack:
-    """How the sums of several arrays lie in one row a shard, sent as one."""
-
-    def __init__(self, arrays: tuple[Array, ...], shards: int) -> None:
-        self._shapes = [array.shape[1:] for array in arrays]
-        self._dtypes = [array.dtype for array in arrays]
-        cuts = np.cumsum([0, *map(prod, self._shapes)]).tolist()
-        self.spans = [slice(a, b) for a, b in pairwise(cuts)]
-        self.shape, self.dtype = (shards, cuts[-1]), np.result_type(*self._dtypes)
-        self._plain = all(len(shape) == 1 for shape in self._shapes) and len(set(self._dtypes)) == 1
-
-    def unpack(self, total: Array) -> Any:
-        """Returns the totals in the arrays' shapes and dtypes: one, or a tuple."""
-        parts = [total[span] for span in self.spans]
-        if not self._plain:
-            parts = [
-                part.reshape(shape).astype(dtype, copy=False)
-                for part, shape, dtype in zip(parts, self._shapes, self._dtypes, strict=True)
-            ]
-        return parts[0] if len(parts) == 1 else tuple(parts)
-
-    def unpack_groups(self, totals: Array) -> Any:
-        """Returns the totals of groups, (groups, width), in the arrays' shapes and dtypes behind the groups."""
-        parts = [
-            totals[:, span].reshape(len(totals), *shape).astype(dtype, copy=False)
-            for span, shape, dtype in zip(self.spans, self._shapes, self._dtypes, strict=True)
-        ]
-        return parts[0] if len(parts) == 1 else tuple(parts)

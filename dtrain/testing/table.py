@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from .driven import check_driven
 from .dtypes import check_contiguous, check_dtype
@@ -33,15 +33,10 @@ from .solvers import (
 )
 from .state import check_callback_state, check_resharded, check_schedule_state
 
-if TYPE_CHECKING:
-    pass
-
 _LAYERS = ("layers", "activations")
 _ROWS = (*_LAYERS, "losses", "metrics", "transforms")
 _TRAINED = (*_ROWS, "optimizers", "solvers", "regularizers")
 _EVERY = (*_TRAINED, "initializers", "schedules", "datasets", "callbacks", "exchanges", "procedures")
-
-
 _TYPED = (*_LAYERS, "losses", "transforms", "optimizers", "regularizers", "schedules", "initializers")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -25,14 +26,14 @@ def agree(communicator: Communicator, what: Callable[[], T]) -> T:
         result = what()
     except DtrainError as raised:
         error = raised
-    said = communicator.share(None if error is None else [type(error).__name__, str(error)])
+    said = communicator.share(None if error is None else [type(error).__name__, str(error), platform.node()])
     for rank, words in enumerate(said):
         if words is not None:
+            name, message, host = words
             if rank > 0:  # it went well on rank 0, as with a plugin or a file that is broken on one host
-                words[1] = f"rank {rank} of {len(said)}: {words[1]}"
-                raise on_all_ranks(error_named(*words))
+                raise on_all_ranks(error_named(name, f"rank {rank} of {len(said)} on {host}: {message}"))
             own = error if rank == communicator.rank else None
-            raise on_all_ranks(own if own is not None else error_named(*words))
+            raise on_all_ranks(own if own is not None else error_named(name, message))
     return result  # type: ignore[return-value]
 
 

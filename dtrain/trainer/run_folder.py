@@ -7,15 +7,16 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from math import inf, isfinite, nan
 from pathlib import Path
 from time import strftime
 from typing import TYPE_CHECKING, Any
 
 from dtrain.config import dump
-from dtrain.errors import ConfigError
+from dtrain.errors import ConfigError, RunError
 
 from .agreement import agree
 
@@ -31,6 +32,9 @@ FILES = (*MARKS, "plugins.json", "ranks.json", "environment.json")
 
 COLUMNS = ("kind", "name", "plugin", "distribution", "version")
 """What a row of plugins.json holds at least."""
+
+FIRST_BYTES = 1 << 16
+"""About what a run writes before its first checkpoint."""
 
 
 def default_folder(name: str) -> Path:
@@ -65,7 +69,7 @@ def check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
 
 
 def _check_place(folder: Path) -> None:
-    """Raises OSError or ConfigError unless the folder, or the nearest one above it, takes a new file."""
+    """Raises OSError or ConfigError unless the folder, or the nearest one above it, takes the first files."""
     if "\0" in str(folder):  # which `exists` swallows
         raise ValueError("embedded null byte")
     existing = folder
@@ -73,8 +77,8 @@ def _check_place(folder: Path) -> None:
         existing = existing.parent
     if not existing.is_dir():
         raise ConfigError(f"--out {folder}: expected a folder, got a file{_at(existing, folder)}")
-    with tempfile.TemporaryFile(dir=existing):
-        pass
+    with tempfile.TemporaryFile(dir=existing) as file:
+        file.write(bytes(FIRST_BYTES))
 
 
 def _at(existing: Path, folder: Path) -> str:
@@ -82,26 +86,51 @@ def _at(existing: Path, folder: Path) -> str:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Writes a file so that it is there whole or not at all."""
+    """Writes a file so that it is there whole or not at all. Raises RunError, and leaves nothing aside then."""
     aside = path.with_name(f".{path.name}.tmp")
-    with aside.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    with _writing(path):
+        try:
+            with aside.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(path)
+        except OSError:
+            with suppress(OSError):
+                aside.unlink()
+            raise
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turns what a disk refuses, say because it is full, into a RunError."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"{path}: expected a file to be written, got: {error.strerror or error}; checkpoints before it are "
+            "whole: make room and go on with --resume"
+        ) from error
 
 
 class RunFolder:
     """Writes the files of a run; on ranks that do not write, every call does nothing.
 
     free: the name was chosen here and may be changed when another run takes it first.
+    time_limit: that of every job of the run, which is recorded; the one at work may have another.
     before: what summary.json held when a run that had ended was opened again.
     """
 
     def __init__(
-        self, path: Path, writes: bool, *, overwrite: bool = False, free: Callable[[], Path] | None = None
+        self,
+        path: Path,
+        writes: bool,
+        *,
+        overwrite: bool = False,
+        free: Callable[[], Path] | None = None,
+        time_limit: float | None = None,
     ) -> None:
-        self.path, self.writes = path, writes
+        self.path, self.writes, self._time_limit = path, writes, time_limit
         self.before: Mapping[str, Any] = {}
         self._overwrite, self._free, self._opened = overwrite, free, False
 
@@ -128,7 +157,8 @@ class RunFolder:
             return
         self._unfinish()
         self._cut_metrics(inf if epochs is None else epochs)
-        self.write_text("config.toml", dump(job.config))
+        lasting = replace(job.config.train, time_limit=self._time_limit)
+        self.write_text("config.toml", dump(replace(job.config, train=lasting)))
         self.write_json("plugins.json", [entry.as_dict() for entry in job.registry.table()])
         self.write_json("ranks.json", ranks)
         self.write_json("environment.json", environment())
@@ -187,8 +217,9 @@ class RunFolder:
 
     def append_metrics(self, line: Mapping[str, Any]) -> None:
         """Adds one line to metrics.jsonl."""
+        path = self.path / "metrics.jsonl"
         if self.writes:
-            with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            with _writing(path), path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(strict(line), allow_nan=False) + "\n")
 
     def _cut_metrics(self, epochs: float) -> None:

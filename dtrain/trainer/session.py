@@ -36,20 +36,22 @@ def train_session(
     *,
     resume: bool = False,
     overwrite: bool = False,
+    time_limit: float | None = None,
     debug: bool = False,
     prepared: Callable[[Trainer], Any] | None = None,
 ) -> Result:
     """Trains what `load` returns; a collective of all ranks.
 
-    out: the run folder; by default `runs/<name>-<time>`. debug: looks at every layer's result. prepared: is
-    called with the trainer before the first step.
+    out: the run folder; by default `runs/<name>-<time>`. time_limit: seconds, of this job alone: over the config's,
+    and not recorded. debug: looks at every layer's result. prepared: is called with the trainer before the first
+    step.
     Raises UserError on all ranks alike; a run that fails before its first step has written nothing.
     """
     trainer: Trainer | None = None
     while True:
         try:
             if trainer is None:
-                trainer = _trainer(load, communicator, out, resume, overwrite)
+                trainer = _trainer(load, communicator, out, resume, overwrite, time_limit)
                 communicator.watch_over(trainer.place, trainer.job.config.train.stop_limit)
                 if debug:
                     trainer.job.network.watch = Watch(trainer.job.network)
@@ -68,13 +70,20 @@ def train_session(
 
 
 def _trainer(
-    load: Callable[[], Config], communicator: Communicator, out: Path | None, resume: bool, overwrite: bool
+    load: Callable[[], Config],
+    communicator: Communicator,
+    out: Path | None,
+    resume: bool,
+    overwrite: bool,
+    time_limit: float | None,
 ) -> Trainer:
     config = agree(communicator, load)
     folder = _folder(config, communicator, out, resume, overwrite)
     if resume:
         agree(communicator, lambda: check_resume(config))
         config = agree(communicator, lambda: _as_recorded(config, folder.path))
+    if time_limit is not None:
+        config = replace(config, train=replace(config.train, time_limit=time_limit))
     job = build_job(config, communicator, folder.recorded_plugins() if resume else ())
     with blaming(job.registry):
         return Trainer(job, communicator, folder, Progress(communicator.rank == 0), resume)
@@ -92,7 +101,7 @@ def _folder(
         communicator.share(str(out.absolute() if out is not None else default_folder(config.name)))[0]
     )
     agree(communicator, lambda: check_folder(path, resume=resume, overwrite=overwrite) if writes else None)
-    return RunFolder(path, writes, overwrite=overwrite, free=free)
+    return RunFolder(path, writes, overwrite=overwrite, free=free, time_limit=config.train.time_limit)
 
 
 def _never_recorded(config: Config, path: Path) -> Config:

@@ -5,7 +5,9 @@
 | `main`       | the command: reads its arguments, plans, prints, runs, returns a code          |
 | `parser`     | the options and the help                                                       |
 | `arguments`  | what is asked, checked, and what is said about mistakes                        |
-| `hosts`      | hosts and slots: read in any dialect, dealt out, looked for when lost          |
+| `hosts`      | hosts and slots: read in any dialect, dealt out                                |
+| `probe`      | whether hosts answer, and have what a rank needs                               |
+| `inside`     | whether this process is a rank itself                                          |
 | `allocation` | the hosts that a scheduler has given                                           |
 | `job`        | `Job`: what is to be started, whatever the MPI                                 |
 | `find`       | where the `mpirun` is                                                          |

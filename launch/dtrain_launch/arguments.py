@@ -13,10 +13,12 @@ from dtrain_launch.errors import LaunchError
 from dtrain_launch.hosts import Host, read_hostfile, read_hosts, slots_of
 from dtrain_launch.parser import EXAMPLE, OF_DTRAIN, SCHEDULERS, SUBCOMMANDS, attach_mpi_args, parser
 
+_A_PLACE = 64
+
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asked for, checked."""
+    """What the user asked for, checked. named: whether the hosts are those that the user has named."""
 
     ranks: int
     command: tuple[str, ...]
@@ -24,6 +26,7 @@ class Options:
     mpirun: str | None = None
     mpi_args: tuple[str, ...] = ()
     hosts: tuple[Host, ...] = ()
+    named: bool = False
     agent: str | None = None
     recover: bool = False
     restarts: int = 0
@@ -46,7 +49,8 @@ def read_arguments(
     given, unknown = parser().parse_known_args(attach_mpi_args(argv[:split]))
     if split == len(argv):
         raise LaunchError(
-            f"launch: expected -- and a dtrain command after the options, got no --; for example: {EXAMPLE}"
+            "launch: expected -- and a dtrain command after the options, got no --; "
+            f"for example: {_with_dashes(argv)}"
         )
     if unknown:
         raise LaunchError(
@@ -57,13 +61,18 @@ def read_arguments(
     to, hosts = _scheduler(given), _hosts(given)
     found = None if hosts or to else allocation()
     told = hosts or (found.hosts if found and found.told else ())
+    places = hosts or (found.hosts if found else ())
+    ranks = _ranks(given.ranks, places)
+    if to is None and not given.dry_run:
+        _check_crowd(ranks, places)
     return Options(
-        ranks=_ranks(given.ranks, hosts or (found.hosts if found else ())),
+        ranks=ranks,
         command=command,
         threads=None if given.threads is None else _positive("--threads", given.threads, "--threads 2"),
         mpirun=given.mpirun,
         mpi_args=_words(given.mpi_args),
         hosts=told,
+        named=bool(hosts),
         agent=given.agent,
         recover=given.recover,
         restarts=0 if given.restarts is None else _positive("--restarts", given.restarts, "--restarts 3"),
@@ -136,6 +145,25 @@ def _ranks(text: str | None, hosts: Sequence[Host]) -> int:
     if text is None or text == "auto":
         return slots_of(hosts) or len(os.sched_getaffinity(0))
     return _positive("-n", text, EXAMPLE)
+
+
+def _check_crowd(ranks: int, hosts: Sequence[Host]) -> None:
+    """Far too many take all memory, and mpirun dies of it late, or the machine does."""
+    places = slots_of(hosts) or len(os.sched_getaffinity(0))
+    if ranks > _A_PLACE * places:
+        what = "slots of the hosts" if hosts else "cores here"
+        raise LaunchError(
+            f"launch -n: expected at most {_A_PLACE * places} ranks, {_A_PLACE} for each of {places} {what}, got "
+            f"{ranks}; name hosts with more slots: --hosts a:64,b:64"
+        )
+
+
+def _with_dashes(argv: Sequence[str]) -> str:
+    """What was probably meant: -- in front of the first word that is a command of dtrain."""
+    for at, word in enumerate(argv):
+        if word in SUBCOMMANDS:
+            return shlex.join(["dtrain", "launch", *argv[:at], "--", *argv[at:]])
+    return EXAMPLE
 
 
 def _positive(option: str, text: str, example: str) -> int:

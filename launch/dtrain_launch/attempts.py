@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 
 from dtrain_launch.command import command_line, shell_line
 from dtrain_launch.flavour import Flavour
-from dtrain_launch.hosts import slots_of, unreachable
+from dtrain_launch.hosts import slots_of
 from dtrain_launch.job import Job
 from dtrain_launch.logs import Logs
+from dtrain_launch.probe import unreachable
 from dtrain_launch.run import Run
 from dtrain_launch.supervise import End, Release, pause, signals_held, supervise
 from dtrain_launch.wording import say, show
@@ -70,7 +71,10 @@ class Attempts:
         show(shell_line(arguments, variables))
         if self.logs is not None:
             self.logs.begin()
-        ended = supervise(arguments, {**job.environment, **variables}, self.patience.grace, release)
+        if job.report is not None:
+            job.report.unlink(missing_ok=True)
+        settings = {**job.environment, **variables}
+        ended = supervise(arguments, settings, self.patience.grace, release, job.report)
         if self.logs is not None and self._broke_off(ended):
             _show_last_words(self.logs)
         return ended

@@ -80,6 +80,8 @@ def _variables(job: Job, dialect: Dialect) -> dict[str, str]:
     missing = {name: value for name, value in wanted.items() if name not in job.environment}
     if job.threads is not None:
         missing["DTRAIN_THREADS"] = str(job.threads)
+    if job.report is not None:
+        missing["DTRAIN_REPORT"] = str(job.report)
     if job.agent is not None:
         missing |= {**dialect.shell, dialect.agent: job.agent}
     return missing

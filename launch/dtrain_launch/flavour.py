@@ -13,6 +13,7 @@ from dtrain_launch.errors import LaunchError
 Family = Literal["open_mpi", "mpich", "intel"]
 
 _NAMES: dict[Family, str] = {"open_mpi": "Open MPI", "mpich": "MPICH", "intel": "Intel MPI"}
+_SECONDS = 8.0
 _SIGNATURES: tuple[tuple[Family, re.Pattern[str]], ...] = (
     ("open_mpi", re.compile(r"\(Open(?: MPI|RTE)\) (\d+(?:\.\d+)*)")),
     ("intel", re.compile(r"Intel\(R\) MPI Library.*Version (\d+(?:\.\d+)*)")),
@@ -60,11 +61,13 @@ def _version_text(mpirun: Path, environment: Mapping[str, str]) -> str:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=60,
+            timeout=_SECONDS,
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise _unknown(mpirun, str(error)) from error
+    except OSError as error:
+        raise _unknown(mpirun, error.strerror or str(error)) from error
+    except subprocess.TimeoutExpired as error:
+        raise _unknown(mpirun, f"nothing within {_SECONDS:g} s") from error
     return answer.stdout.decode(errors="replace")
 
 

@@ -1,11 +1,6 @@
-"""Hosts and how many ranks each is meant for: read in any dialect, dealt out, and looked for when lost."""
+"""Hosts and how many ranks each is meant for: read in any dialect, and dealt out."""
 
-import contextlib
-import os
 import re
-import shlex
-import subprocess
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +9,6 @@ from dtrain_launch.errors import LaunchError
 
 _EXAMPLE = "for example: --hosts a:8,b:8"
 _NAME = re.compile(r"[A-Za-z0-9_.@%\[\]][A-Za-z0-9_.@%\[\]-]*")
-_SSH = ("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5")
-_PROBE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -73,37 +66,6 @@ def dealt(ranks: int, hosts: Sequence[Host]) -> list[int]:
             given[at] += min(host.slots, ranks)
             ranks -= min(host.slots, ranks)
     return given
-
-
-def unreachable(hosts: Iterable[Host], agent: str | None, seconds: float = _PROBE_SECONDS) -> set[str]:
-    """The names of the hosts on which `agent HOST true` fails or takes longer.
-
-    Where there is no such program, nobody is known to be lost.
-    """
-    shell = _SSH if agent is None else tuple(shlex.split(agent))
-    probes: dict[str, subprocess.Popen[bytes]] = {}
-    nowhere = subprocess.DEVNULL
-    with contextlib.suppress(OSError):
-        for host in hosts:
-            if not _is_here(host.name):
-                command = [*shell, host.name, "true"]
-                probes[host.name] = subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere)
-    deadline = time.monotonic() + seconds
-    return {name for name, probe in probes.items() if not _answers(probe, deadline)}
-
-
-def _answers(probe: subprocess.Popen[bytes], deadline: float) -> bool:
-    try:
-        return probe.wait(max(0.0, deadline - time.monotonic())) == 0
-    except subprocess.TimeoutExpired:
-        probe.kill()
-        probe.wait()
-        return False
-
-
-def _is_here(name: str) -> bool:
-    own = os.uname().nodename
-    return name in ("localhost", "127.0.0.1", own, own.partition(".")[0])
 
 
 def _host(text: str, where: str, example: str) -> Host:

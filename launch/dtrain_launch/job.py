@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from dtrain_launch.hosts import Host
 
@@ -23,6 +24,7 @@ class Job:
     recover       whether the ranks that are left go on when others die
     environment   the variables that are set already and are not to be overridden
     root          whether the user is root, whom Open MPI refuses unless told otherwise
+    report        the file in which a rank says why it ends the job; None where mpirun can be relied on
     progress_bar  whether the user looks at a terminal: the ranks cannot see it through mpirun's pipes
     """
 
@@ -36,6 +38,7 @@ class Job:
     recover: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     root: bool = False
+    report: Path | None = None
     progress_bar: bool = False
 
 

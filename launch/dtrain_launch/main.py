@@ -1,7 +1,9 @@
 """The command `dtrain launch`: reads its arguments, plans, prints, runs, returns an exit code."""
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +14,10 @@ from dtrain_launch.command import command_line, shell_line
 from dtrain_launch.errors import LaunchError
 from dtrain_launch.find import find_mpirun, given_mpirun, python_prefixes
 from dtrain_launch.flavour import Flavour, detect
+from dtrain_launch.inside import Silent, check_alone
 from dtrain_launch.job import Job, logged_program
 from dtrain_launch.logs import Logs
+from dtrain_launch.probe import check_hosts
 from dtrain_launch.run import run_of
 
 
@@ -26,9 +30,14 @@ def main(argv: list[str]) -> int:
 
             print(job_text(options, tuple(argv), Path.cwd()), end="")
             return 0
-        return launch(
-            _job(options), _flavour(options), options.restarts, logs=options.logs, dry_run=options.dry_run
-        )
+        job, flavour = _job(options), _flavour(options)
+        if not options.dry_run:
+            check_alone(os.environ)
+            if options.named:
+                check_hosts(job.hosts, job.agent, Path.cwd(), job.program[0], job.environment)
+        return launch(job, flavour, options.restarts, logs=options.logs, dry_run=options.dry_run)
+    except Silent:
+        return 2
     except LaunchError as error:
         print(f"dtrain: {error}", file=sys.stderr)
         return 2
@@ -58,7 +67,21 @@ def launch(
         if dry_run:
             print(line)
             return 0
-        return Attempts(flavour, run, patience, kept).work(job)
+        with reporting(job) as job:
+            return Attempts(flavour, run, patience, kept).work(job)
+
+
+@contextlib.contextmanager
+def reporting(job: Job) -> Iterator[Job]:
+    """The job with a file for the reason why it ends, in the folder that all hosts share; removed at the end."""
+    if not job.hosts or "DTRAIN_REPORT" in job.environment:
+        yield job
+        return
+    path = Path.cwd() / f".dtrain-{os.uname().nodename}-{os.getpid()}.json"
+    try:
+        yield replace(job, report=path)
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _job(options: Options) -> Job:

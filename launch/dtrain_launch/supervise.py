@@ -4,6 +4,7 @@ import contextlib
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from dtrain_launch.processes import Brood, die_with_parent
@@ -16,15 +17,20 @@ _INTERRUPTED = (130, 143)
 
 
 class End(NamedTuple):
-    """How mpirun ended. received: the first signal that asked the launcher to stop, if any."""
+    """How mpirun ended.
+
+    received: the first signal that asked the launcher to stop, if any. overdue: whether the job was over before,
+    and mpirun had to be ended, too.
+    """
 
     status: int
     received: signal.Signals | None = None
+    overdue: bool = False
 
     @property
     def wanted(self) -> bool:
         """Whether somebody asked for it: the launcher was, or the ranks themselves, which saved and left."""
-        return self.received is not None or self.status in _INTERRUPTED
+        return self.received is not None or (self.status in _INTERRUPTED and not self.overdue)
 
     @property
     def code(self) -> int:
@@ -34,9 +40,13 @@ class End(NamedTuple):
         """
         if self.received is not None:
             return _EXIT_CODES[self.received]
+        if self.overdue:
+            return 1
         return self.status if self.status in (0, 2, *_INTERRUPTED) else 1
 
     def __str__(self) -> str:
+        if self.overdue:
+            return "mpirun had to be ended"
         if self.status < 0:
             return f"mpirun was ended by signal {-self.status}"
         return f"mpirun ended with exit code {self.status}"
@@ -60,18 +70,26 @@ def signals_held() -> Iterator[Release]:
 
 
 def supervise(
-    arguments: Sequence[str], environment: Mapping[str, str], grace: float, release: Release
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    grace: float,
+    release: Release,
+    report: Path | None = None,
 ) -> End:
     """Run `arguments` in a session of its own until all its processes are gone; within `signals_held`.
+
+    report: the file that a rank writes when it ends the job. From then on mpirun has 5 seconds: it would wait for
+    the daemon of a host that is out of reach for as long as the network does.
 
     SIGINT, SIGTERM, SIGHUP (the terminal is gone; not under nohup) and SIGUSR1 (a scheduler's warning) stop
     the ranks as in `Stopping`. For a process with one thread.
     """
     with Brood() as brood:
         mpirun = _start(arguments, environment, release)
-        received = _watch(mpirun, Stopping(mpirun, brood, grace), _stop_signals())
+        stopping = Stopping(mpirun, brood, grace, report)
+        received = _watch(mpirun, stopping, _stop_signals())
         brood.clear()
-    return End(mpirun.returncode, received)
+    return End(mpirun.returncode, received, stopping.overdue)
 
 
 def pause(seconds: float) -> signal.Signals | None:
@@ -112,7 +130,9 @@ def _watch(
         if received in stops:
             first = first or received
         # A second SIGTERM does not hurry: schedulers and shells send several.
-        if received is None or received == signal.SIGINT or (received in stops and not stopping.begun):
+        if received is None and not stopping.begun:
+            stopping.look()
+        elif received is None or received == signal.SIGINT or (received in stops and not stopping.begun):
             stopping.advance()
     return first
 

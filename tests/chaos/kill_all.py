@@ -30,6 +30,7 @@ from typing import Any
 
 from dtrain.trainer import checkpoint
 from tests.chaos import setting
+from tests.mpirun import ONE_THREAD, OPEN_MPI
 
 CONFIG = setting.CONFIG.format(units=24, epochs=8, steps=3)
 LIMIT = 120  # seconds for one job, on a busy machine
@@ -68,7 +69,7 @@ class Job:
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 command,
-                env={**os.environ, **setting.MPI},
+                env={**os.environ, **OPEN_MPI, **ONE_THREAD},
                 stdout=output,
                 stderr=output,
                 start_new_session=True,

@@ -25,6 +25,7 @@ from pathlib import Path
 from statistics import median
 
 from tests.chaos import setting
+from tests.mpirun import ONE_THREAD, OPEN_MPI
 
 MOMENTS = ("any", "any", "any", "checkpoint", "recovery")
 LIMIT = 120.0
@@ -78,7 +79,7 @@ class Job:
                 command(ranks, config, out),
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **setting.MPI},
+                env={**os.environ, **OPEN_MPI, **ONE_THREAD},
                 start_new_session=True,
             )
 

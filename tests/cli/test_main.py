@@ -43,6 +43,21 @@ def test_what_costs_nothing_imports_neither_numpy_nor_mpi(command, output, tmp_p
     assert ended.stdout == output if output else "usage: dtrain" in ended.stdout
 
 
+def test_a_launcher_loads_nothing_of_dtrain_but_its_name(tmp_path):
+    """Neither the config nor the registry: the ranks load them, and every start counts."""
+    code = (
+        "import sys\n"
+        "from dtrain.cli.main import main\n"
+        "assert main() == 0\n"
+        "print(*sorted(name for name in sys.modules if name.partition('.')[0] in ('dtrain', 'dtrain_plugins')))\n"
+    )
+    words = ["launch", "-n", "2", "--dry-run", "--", "train"]
+    ended = subprocess.run(
+        [sys.executable, "-P", "-c", code, *words], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.splitlines()[1:] == ["dtrain dtrain.cli dtrain.cli.main"]
+
+
 def test_importing_dtrain_loads_nothing(tmp_path):
     code = "import sys, dtrain; assert not {'numpy', 'mpi4py', 'pluggy'} & {*sys.modules}"
     subprocess.run([sys.executable, "-P", "-c", code], cwd=tmp_path, check=True)

@@ -12,7 +12,7 @@ import pytest
 from dtrain import __version__
 from dtrain.contracts import KINDS
 from tests.cli.support import Place
-from tests.conftest import python_path
+from tests.mpirun import python_path
 from tests.registry.support import Site
 
 HOOKS = ", ".join(f"'dtrain_{kind}'" for kind in sorted(KINDS))
@@ -333,7 +333,7 @@ def test_a_plugin_that_is_broken_on_one_rank_ends_the_job_in_one_line(place: Pla
         2, ["-c", PER_RANK, str(place.folder / "rank"), "train", str(place.config), "--out", str(out)]
     )
     assert finished.code == 2
-    who = "rank 1 of 2: " if broken else ""
+    who = f"rank 1 of 2 on {platform.node()}: " if broken else ""
     assert [line for line in finished.output.splitlines() if line.startswith("dtrain: ")] == [
         f"dtrain: {who}{ACME} cannot be loaded from 'acme_plugin': ModuleNotFoundError: No module named "
         f"'no_such_module' ({place.folder}/rank{broken}/acme_plugin.py, line 1); {WAY_OUT}"

@@ -16,7 +16,7 @@ from dtrain.contracts import KINDS
 from dtrain.registry.kinds import noun
 from dtrain.scaffold import project_files
 from tests.cli.support import Place
-from tests.conftest import python_path
+from tests.mpirun import python_path
 
 ALL = ",".join(map(noun, KINDS))
 

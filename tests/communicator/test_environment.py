@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from dtrain.communicator.environment import Launched, launched
+from dtrain.communicator.environment import Launched, launched, left_idle
 
 OPEN_MPI = {
     "OMPI_COMM_WORLD_RANK": "5",
@@ -79,3 +79,25 @@ def test_reading_it_imports_neither_numpy_nor_mpi4py(module):
     program = f"import sys, {module} as m; m.launched(); print({{'numpy', 'mpi4py'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+@pytest.mark.parametrize(
+    ("environ", "tasks"),
+    [
+        ({"SLURM_JOB_ID": "7", "SLURM_NTASKS": "4", "SLURM_PROCID": "0"}, 4),
+        ({"SLURM_JOB_ID": "7", "SLURM_NTASKS": "1"}, 0),
+        ({"SLURM_JOB_ID": "7", "SLURM_NTASKS": "4", "SLURM_STEP_ID": "0", "SLURM_PROCID": "0"}, 0),
+        (
+            {
+                "SLURM_JOB_ID": "7",
+                "SLURM_NTASKS": "4",
+                "OMPI_COMM_WORLD_RANK": "0",
+                "OMPI_COMM_WORLD_SIZE": "1",
+            },
+            0,
+        ),
+        ({"SLURM_NTASKS": "4"}, 0),
+    ],
+)
+def test_one_process_in_an_allocation_of_several_leaves_them_idle(environ, tasks):
+    assert left_idle(environ) == tasks

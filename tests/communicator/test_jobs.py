@@ -110,7 +110,7 @@ os.environ.update({step})
 {START}"""
     job = mpirun(1, ["-c", program])
     assert job.code == 1
-    assert "UserError: wrong mpirun: Slurm started 2 processes, but " in job.output
+    assert "UserError: wrong start: Slurm started 2 processes, but " in job.output
 
 
 def test_no_rank_outlives_its_mpirun(mpirun, tmp_path):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import dtrain
-from tests.conftest import OPEN_MPI, python_path
+from tests.mpirun import OPEN_MPI, python_path
 
 SECONDS = 30
 X = np.random.default_rng(3).standard_normal((13, 4))

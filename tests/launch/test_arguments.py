@@ -74,6 +74,7 @@ def test_every_option_is_read():
         mpirun="/opt/mpirun",
         mpi_args=("--map-by", "a b", "-v"),
         hosts=HOSTS,
+        named=True,
         agent="/bin/agent",
         recover=True,
         restarts=5,
@@ -94,7 +95,8 @@ def test_arguments_for_mpirun_may_begin_with_a_dash(form, value):
         ([], f"launch: expected -- and a dtrain command after the options, got no --; {EXAMPLE}"),
         (
             ["-n", "2", "train", "digits"],
-            f"launch: expected -- and a dtrain command after the options, got no --; {EXAMPLE}",
+            "launch: expected -- and a dtrain command after the options, got no --; "
+            "for example: dtrain launch -n 2 -- train digits",
         ),
         (COMMAND, f"launch: expected -n and a number of ranks, got no -n; {EXAMPLE}"),
         (["-n", *COMMAND], "launch: argument -n: expected one argument; see dtrain launch --help"),
@@ -145,6 +147,21 @@ def test_a_mistake_is_answered_by_what_was_expected_what_came_and_what_to_do(arg
     with pytest.raises(LaunchError) as raised:
         read_arguments(argv)
     assert str(raised.value) == error
+
+
+def test_far_too_many_ranks_are_refused_but_for_another_place():
+    cores = len(os.sched_getaffinity(0))
+    with pytest.raises(LaunchError) as raised:
+        read_arguments(["-n", "1000000", *COMMAND])
+    assert str(raised.value) == (
+        f"launch -n: expected at most {64 * cores} ranks, 64 for each of {cores} cores here, got 1000000; "
+        "name hosts with more slots: --hosts a:64,b:64"
+    )
+    with pytest.raises(LaunchError, match="expected at most 640 ranks, 64 for each of 10 slots of the hosts"):
+        read_arguments(["-n", "641", "--hosts", "a:8,b:2", *COMMAND])
+    assert read_arguments(["-n", str(64 * cores), *COMMAND]).ranks == 64 * cores
+    for elsewhere in (["--dry-run"], ["--to", "slurm"]):
+        assert read_arguments([*elsewhere, "-n", "1000000", *COMMAND]).ranks == 1_000_000
 
 
 @given(st.lists(st.sampled_from(["-n", "2", "0", "--", "train", "--mpi-args", "'", "--dry-run", "-h", "é"])))

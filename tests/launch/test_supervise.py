@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -205,3 +206,30 @@ def test_without_the_launcher_the_daemon_stays(fake):
     assert subprocess.run([sys.executable, str(fake.path)], check=False).returncode == 0
     assert fake.is_alive("daemon")
     os.kill(int((fake.folder / "daemon").read_text()), signal.SIGKILL)
+
+
+def test_a_job_that_is_over_is_not_waited_for_when_mpirun_goes_on(fake, start):
+    """As Open MPI's does while a host is out of reach; a rank has written why the job ends."""
+    fake.write(
+        "signal.signal(signal.SIGTERM, noting)\nnote('ready')\n"
+        "Path(os.environ['DTRAIN_REPORT']).write_text('[]')\nwait()\n"
+    )
+    words = ["--hosts", "localhost:2", "--mpirun", str(fake.path), "--", "evaluate", "x"]
+    launcher = start(words)
+    _, err = launcher.communicate(timeout=30)
+    assert (launcher.returncode, fake.log()) == (1, ["ready", "SIGTERM"])
+    assert "dtrain: launch: the job is over, but mpirun still waits for a host; ending it" in err
+    assert not [*Path.cwd().glob(".dtrain-*")]
+
+
+def test_an_mpirun_that_ends_after_the_report_is_left_alone(fake, start):
+    fake.write("Path(os.environ['DTRAIN_REPORT']).write_text('[]')\ntime.sleep(2)\nsys.exit(2)\n")
+    launcher = start(["--hosts", "localhost:2", "--mpirun", str(fake.path), "--", "evaluate", "x"])
+    _, err = launcher.communicate(timeout=30)
+    assert launcher.returncode == 2
+    assert "still waits" not in err
+
+
+def test_an_mpirun_that_had_to_be_ended_is_no_stop_that_somebody_wanted():
+    ended = End(143, overdue=True)
+    assert (ended.code, ended.wanted, str(ended)) == (1, False, "mpirun had to be ended")

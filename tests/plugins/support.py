@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
-from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ from dtrain.engine.totals import Totals
 from dtrain.random import SampleStreams
 from dtrain.registry.registry import Registry
 from dtrain.testing import KEYS
+from dtrain.testing.passes import Cuts
 from dtrain_plugins.activations import dtrain_activations
 from dtrain_plugins.initializers import dtrain_initializers
 from dtrain_plugins.layers import dtrain_layers
@@ -67,18 +67,6 @@ def examples_of(parts):
         for example in part.examples:
             options = options_of(example)
             yield name, part, options, {"input": (8,)} | {k: example[k] for k in example if k not in options}
-
-
-class GivenShards(Layout):
-    """A layout whose shards have the given sizes, as no batch size would cut them."""
-
-    def __init__(self, sizes: Sequence[int], first: int, last: int) -> None:
-        bounds = [0, *accumulate(sizes)]
-        self.rows = bounds[-1]
-        self.start, self.stop = bounds[first], bounds[last]
-        self.local = self.stop - self.start
-        self.slices = [slice(bounds[i] - self.start, bounds[i + 1] - self.start) for i in range(first, last)]
-        self.sizes = [s.stop - s.start for s in self.slices]
 
 
 class Passed(NamedTuple):
@@ -132,7 +120,7 @@ def run_layer(
             short = state.name.removeprefix(f"{name}.")
             state.value = np.array((states or {}).get(short, state.value))
         counting.barrier()
-        layout = GivenShards(sizes, replica.first, replica.last)
+        layout = Cuts(sizes, replica.first, replica.last)
         mine = slice(layout.start, layout.stop)
         context = replica.context
         context.begin(layout, training=training, sampling=sampling, step=epoch * 10, epoch=epoch, place=place)

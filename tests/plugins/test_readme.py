@@ -19,7 +19,7 @@ from dtrain.cli.arguments import parser
 from dtrain.contracts import KINDS
 from dtrain.registry import Registry
 from dtrain.testing import run
-from tests.conftest import python_path
+from tests.mpirun import python_path
 from tests.registry.support import Site
 
 README = Path(__file__).parents[2] / "plugins" / "README.md"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from dtrain.trainer import checkpoint
-from tests.conftest import ONE_THREAD, OPEN_MPI, mpirun_here
+from tests.mpirun import ONE_THREAD, OPEN_MPI, mpirun_here
 
 SECONDS = 30  # for a job that ends by itself; the contract says 10 after a failure
 

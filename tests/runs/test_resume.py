@@ -6,12 +6,14 @@ import json
 import os
 import shutil
 import signal
+from itertools import count
 from pathlib import Path
 
 import pytest
 
+from dtrain.config import load
 from dtrain.errors import ConfigError
-from dtrain.trainer import checkpoint
+from dtrain.trainer import checkpoint, saving
 
 RUNS = {
     "plain": {},
@@ -225,17 +227,40 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(config, write, dtrain
 def test_a_time_limit_of_the_command_line_ends_a_run_and_resume_goes_on(
     ranks, write, dtrain, sha, config, on_ranks, elsewhere
 ):
-    """In an epoch, which the resumed run ends. The limit is recorded, and each job has one of its own."""
-    path = write({"train.time_limit": 3600})
-    ended = dtrain("train", path, "--out", "out", "--time-limit", "0.000001")
+    """In an epoch, which the resumed run ends."""
+    ended = dtrain("train", write(), "--out", "out", "--time-limit", "0.000001")
     assert ended.code == 0
     assert "stopped: time limit of 1e-06 s" in ended.err.splitlines()
     assert summary(elsewhere / "out")["steps"] == 1
     assert checkpoint.newest(elsewhere / "out" / "checkpoints")[0].name == checkpoint.name_of(1)
-    assert dtrain("train", "--resume", "--out", "out").code == 0
-    assert summary(elsewhere / "out")["steps"] == 2
     on_ranks(ranks, config(), elsewhere / "out", resume=True)
     assert summary(elsewhere / "out")["weights_sha256"] == sha(config())
+
+
+def test_a_time_limit_of_the_command_line_is_that_jobs_alone(write, dtrain, sha, config, elsewhere):
+    """What the config says of it stays recorded."""
+    path = write({"train.time_limit": 3600})
+    assert dtrain("train", path, "--out", "out", "--time-limit", "0.000001").code == 0
+    assert dtrain("train", "--resume", "--out", "out", "--time-limit", "0.000001").code == 0
+    assert summary(elsewhere / "out")["steps"] == 2
+    assert load(elsewhere / "out" / "config.toml").train.time_limit == 3600
+    assert dtrain("train", "--resume", "--out", "out").code == 0
+    assert summary(elsewhere / "out")["weights_sha256"] == sha(config())
+
+
+def test_a_time_limit_of_the_config_is_that_of_every_job_from_its_own_start(
+    write, dtrain, elsewhere, monkeypatch
+):
+    """Had it counted from the run's start, a later job would end after one step."""
+    ticks = count()
+    monkeypatch.setattr(saving, "monotonic", lambda: float(next(ticks)))
+    path, taken = write({"train.time_limit": 8}), [0]
+    for resume in ([], ["--resume"]):
+        assert dtrain("train", path, "--out", "out", *resume).code == 0
+        written = summary(elsewhere / "out")
+        assert written["stopped"] == "time limit of 8 s"
+        taken.append(written["steps"])
+    assert taken[2] - taken[1] == taken[1] - taken[0] > 1
 
 
 def test_a_time_limit_that_is_no_duration_is_a_mistake(write, dtrain, elsewhere):
@@ -266,6 +291,37 @@ def test_a_full_disk_in_the_middle_of_a_run_is_one_line_and_resume_goes_on(
         f"dtrain: {elsewhere / 'out' / 'checkpoints' / checkpoint.name_of(9)}: expected a checkpoint to be written, "
         "got: No space left on device; those before it are whole: make room and go on with --resume"
     )
+    assert dtrain("train", "--resume", "--out", "out").code == 0
+    assert summary(elsewhere / "out")["weights_sha256"] == sha(config())
+
+
+def test_figures_for_which_the_disk_has_no_room_end_the_run_in_one_line_and_resume_goes_on(
+    acme, write, dtrain, sha, config, elsewhere
+):
+    """/dev/full is a disk that is full: metrics.jsonl stands there from the second epoch on."""
+    acme("""
+        from pathlib import Path
+        from dtrain import Callback, hookimpl
+
+        class Full(Callback):
+            def after_step(self, run):
+                if run.step == 5:
+                    path = Path("out/metrics.jsonl")
+                    path.rename(path.with_name("kept"))
+                    path.symlink_to("/dev/full")
+
+        @hookimpl
+        def dtrain_callbacks(): return {"full": Full}
+    """)
+    ended = dtrain("train", write({"checkpoint.steps": 3, "callback": ["full"]}), "--out", "out")
+    metrics = elsewhere / "out" / "metrics.jsonl"
+    assert (ended.code, ended.err.splitlines()[-1]) == (
+        1,
+        f"dtrain: {metrics}: expected a file to be written, got: No space left on device; checkpoints before it are "
+        "whole: make room and go on with --resume",
+    )
+    assert "Traceback" not in ended.err
+    metrics.with_name("kept").replace(metrics)
     assert dtrain("train", "--resume", "--out", "out").code == 0
     assert summary(elsewhere / "out")["weights_sha256"] == sha(config())
 

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dtrain.errors import RunError
 from dtrain.trainer import run_folder
+from tests.support import refused
 
 
 def lines(folder: Path) -> list[dict]:
@@ -198,3 +200,17 @@ def test_the_time_limit_ends_a_run_and_resume_goes_on_to_the_same_weights(config
     assert (resumed["stopped"], resumed["weights_sha256"]) == (None, sha(tables))
     assert [line["epoch"] for line in lines(elsewhere / "out")] == [1, 2, 3]
     assert resumed["train"] == summary(on_ranks(1, tables, elsewhere / "whole")[0].folder)["train"]
+
+
+def test_a_file_that_finds_no_room_is_not_there_in_half(tmp_path):
+    path = tmp_path / "ranks.json"
+    path.write_text("before")
+    (tmp_path / ".ranks.json.tmp").symlink_to("/dev/full")
+    with refused(
+        RunError,
+        f"{path}: expected a file to be written, got: No space left on device; checkpoints before it are whole: make "
+        "room and go on with --resume",
+    ):
+        run_folder.write_whole(path, "x" * 100)
+    assert [file.name for file in tmp_path.iterdir() if file.name != "points.npz"] == ["ranks.json"]
+    assert path.read_text() == "before"

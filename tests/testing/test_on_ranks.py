@@ -9,7 +9,7 @@ import pytest
 
 from dtrain.contracts import KINDS
 from dtrain.testing import Failure, checks
-from tests.testing.broken import BareMean
+from tests.testing.broken.split import BareMean
 
 pytestmark = pytest.mark.mpi(min_size=3)
 

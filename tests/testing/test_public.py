@@ -15,15 +15,11 @@ from dtrain import Activation, Layer
 from dtrain.errors import ConfigError, PluginError
 from dtrain.registry import Registry
 from dtrain.testing import ADVICE, IDS, KEYS, Check, Failure, Outcome, checks, parametrize, run
-from tests.testing.broken import (
-    Allocates,
-    BareMean,
-    Double,
-    FactorLost,
-    Float64,
-    Shift,
-    SumOfAllRowsForEachShard,
-)
+from tests.testing.broken.dtype import Float64
+from tests.testing.broken.gradient_of_input import FactorLost
+from tests.testing.broken.right_layers import Double, Shift
+from tests.testing.broken.scratch import Allocates
+from tests.testing.broken.split import BareMean, SumOfAllRowsForEachShard
 
 HALVES = "derive it again, or look for a factor left out"
 
@@ -73,6 +69,9 @@ def test_ids_name_the_check_and_its_example():
         "gradient_of_penalty",
         "driven",
         "decreases",
+        "exact",
+        "conserved",
+        "in_flight",
         *ADVICE,
     }
     assert "split[units=3]" in names

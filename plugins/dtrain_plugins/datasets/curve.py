@@ -9,6 +9,8 @@ import numpy as np
 
 from dtrain import Array, ArrayRows, Dataset, Stream
 
+from ..ranges import not_negative
+
 
 def _sine(x: Array) -> Array:
     return np.sin(2 * np.pi * x)
@@ -60,10 +62,7 @@ class Curve(Dataset):
     ) -> None:
         if samples < 2:
             raise ValueError(f"samples must be at least 2, got {samples}")
-        if noise < 0:
-            raise ValueError(f"noise must be at least 0, got {noise}")
-        if seed < 0:
-            raise ValueError(f"seed must be at least 0, got {seed}")
+        not_negative(noise=noise, seed=seed)
         f = _FUNCTIONS[function]
         x = np.linspace(-1, 1, samples)
         between = (x[1:] + x[:-1]) / 2

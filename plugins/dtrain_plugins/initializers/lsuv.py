@@ -4,6 +4,7 @@ from math import sqrt
 
 from dtrain import Array, Context, Initializer, Shape, Stream
 
+from ..ranges import at_least_one, positive
 from .orthogonal import Orthogonal
 
 
@@ -25,10 +26,8 @@ class Lsuv(Initializer):
     examples = [{}, {"tolerance": 0.01, "max_iterations": 3}]
 
     def __init__(self, tolerance: float = 0.1, max_iterations: int = 10) -> None:
-        if tolerance <= 0:
-            raise ValueError(f"tolerance must be positive, got {tolerance}")
-        if max_iterations < 1:
-            raise ValueError(f"max_iterations must be at least 1, got {max_iterations}")
+        positive(tolerance=tolerance)
+        at_least_one(max_iterations=max_iterations)
         self.tolerance, self.calibrations = tolerance, max_iterations
         self._start = Orthogonal()
 

@@ -5,17 +5,18 @@ from typing import Literal
 
 import numpy as np
 
-from dtrain import Array, Backward, Context, Layer, Maker, Shape
+from dtrain import Array, Backward, Context, Maker, Shape
 
-from ..ranges import above_zero, positive
+from ..ranges import above_zero
 from .broad import repeated, rows_as_one
+from .normalization import Normalization
 from .population import population
 from .running import Cumulative, Exponential, Running, Windowed
 
 _ONE = np.array(1.0)
 
 
-class BatchNorm(Layer):
+class BatchNorm(Normalization):
     """Batch normalization over the global batch, on all ranks: y = γ·x̂ + β, x̂ = (x − μ)/√(σ² + ε).
 
     x: (rows, d) or channels-last (rows, …, d) → y: the same shape. In training μ and σ² (biased) are those of
@@ -36,7 +37,8 @@ class BatchNorm(Layer):
     rows; with shards = "ranks" they change with the number of ranks. The running statistics take in the groups'
     means and unbiased variances, weighed by their counts; "exact" ones are those of the whole set in any case.
 
-    With `accumulate`, the statistics are a micro-batch's. Raises ValueError for options out of range, a window
+    With `accumulate`, the statistics are a micro-batch's. In float32, y is right for x of any size; dx loses its
+    digits for x beyond 1e21, where it is below 1e-21 itself. Raises ValueError for options out of range, a window
     without "cumulative", and samples without a dimension. One exchange forward (counts, sums, squares), one
     backward (Σdy, Σdy·x̂); in groups, as many numbers for each group.
 
@@ -46,6 +48,7 @@ class BatchNorm(Layer):
     the layers in front normalize by their own statistics.
     """
 
+    part = "batch_norm"
     examples = [
         {},
         {"scale": False, "offset": False},
@@ -71,7 +74,7 @@ class BatchNorm(Layer):
         group: int | None = None,
     ) -> None:
         above_zero(momentum=momentum)
-        positive(epsilon=epsilon)
+        super().__init__(epsilon, scale, offset)
         if window is not None and statistics != "cumulative":
             raise ValueError(
                 f'window is for statistics = "cumulative", got window {window} with "{statistics}"'
@@ -80,8 +83,7 @@ class BatchNorm(Layer):
             raise ValueError(f"window must be at least 1 batch, got {window}")
         if group is not None and group < 1:
             raise ValueError(f"group must be at least 1 shard, got {group}")
-        self.momentum, self.epsilon, self.window, self.group = momentum, epsilon, window, group
-        self.has_scale, self.has_offset, self.statistics = scale, offset, statistics
+        self.momentum, self.statistics, self.window, self.group = momentum, statistics, window, group
         if statistics == "exact":
             self.fits = "end"
         # NumPy takes arrays without a dimension faster than Python's numbers.
@@ -89,15 +91,9 @@ class BatchNorm(Layer):
         self._minus: dict[tuple[int, str], Array] = {}
 
     def build(self, shape: Shape, make: Maker) -> Shape:
-        if not shape:
-            raise ValueError("batch_norm takes samples of at least one dimension, got ()")
-        d = shape[-1]
+        super().build(shape, make)
         self.axes = tuple(range(1, len(shape)))
-        if self.has_scale:
-            self.gamma = make.parameter("gamma", (d,), "ones", role="scale")
-        if self.has_offset:
-            self.beta = make.parameter("beta", (d,), "zeros", role="bias")
-        self.running = self._running(make, (d,))
+        self.running = self._running(make, shape[-1:])
         return shape
 
     def _running(self, make: Maker, shape: Shape) -> Running:

@@ -5,14 +5,15 @@ from typing import Literal
 
 import numpy as np
 
-from dtrain import Activation, Array, Backward, Context, Initializer, Layer, Maker, Shape
+from dtrain import Activation, Array, Backward, Context, Initializer, Maker, Shape
 
 from ..ranges import at_least_one
+from .affine import Affine
 from .convolution import column_sums
 from .windows import Windows, check_grid, sizes
 
 
-class Conv2dTranspose(Layer):
+class Conv2dTranspose(Affine):
     """The transpose of a convolution: each pixel adds a kernel to the output, y[i·s + p, j·s + q, f] += x·W.
 
     x: (rows, H, W, C) → y: (rows, H′, W′, filters), channels last: y = f(Σ x[i, j, c]·W[p, q, f, c] + b[f]), with
@@ -29,6 +30,7 @@ class Conv2dTranspose(Layer):
     Zeiler, Krishnan, Taylor & Fergus, "Deconvolutional networks", 2010.
     """
 
+    part = "conv2d_transpose"
     examples = [
         {"filters": 3, "input": (3, 4, 2)},
         {"filters": 2, "kernel": [2, 4], "stride": [1, 2], "padding": "same", "input": (3, 3, 3)},
@@ -47,13 +49,13 @@ class Conv2dTranspose(Layer):
         activation: Activation | None = None,
     ) -> None:
         at_least_one(filters=filters)
+        super().__init__(initializer, bias, activation)
         self.filters, self.padding = filters, padding
         self.kernel, self.stride = sizes(kernel, 2, "kernel"), sizes(stride, 2, "stride")
         self.dilation = sizes(dilation, 2, "dilation")
-        self.initializer, self.has_bias, self.activation = initializer, bias, activation
 
     def build(self, shape: Shape, make: Maker) -> Shape:
-        check_grid(shape, 2, "conv2d_transpose")
+        check_grid(shape, 2, self.part)
         self.channels = shape[-1]
         grid = tuple(
             n * s if self.padding == "same" else (n - 1) * s + (k - 1) * d + 1
@@ -67,22 +69,17 @@ class Conv2dTranspose(Layer):
             self.initializer,
             fans=(terms * self.channels, prod(self.kernel) * self.filters),
         )
-        if self.has_bias:
-            self.bias = make.parameter("bias", (self.filters,), "zeros", role="bias")
-        out = (*grid, self.filters)
-        return out if self.activation is None else make.layer(self.activation, out, "activation")
+        return self.finish((*grid, self.filters), make)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         w = self.weight.value.reshape(-1, self.channels)
         y = self.windows.scatter(x, w, context)
         if self.has_bias:
             y += self.bias.value
-        activate: Backward | None = None
-        if self.activation is not None:
-            y, activate = self.activation.forward(y, context)
+        y, activate = self.activate(y, context)
 
         def backward(dy: Array) -> Array | None:
-            dz = dy if activate is None else activate(dy)
+            dz = activate(dy)
             assert dz is not None, "an activation inside a layer is asked for its dx"
             patches = self.windows.patches(dz, context)
 

@@ -8,16 +8,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from dtrain import Activation, Array, Backward, Context, Initializer, Layer, Maker, Shape
+from dtrain import Activation, Array, Backward, Context, Initializer, Maker, Shape
 
+from .affine import Affine
 from .windows import Padding, Windows, check_grid, sizes
 
 
-class Convolution(Layer):
+class Convolution(Affine):
     """What `conv1d` and `conv2d` are; they say what the options mean."""
 
     dimensions: ClassVar[int]
-    part: ClassVar[str]
 
     def __init__(
         self,
@@ -35,11 +35,11 @@ class Convolution(Layer):
             raise ValueError(
                 f"filters must be at least 1, and a multiple of groups, got {filters} filters in {groups} groups"
             )
+        super().__init__(initializer, bias, activation)
         self.filters, self.padding, self.groups = filters, padding, groups
         self.kernel = sizes(kernel, self.dimensions, "kernel")
         self.stride = sizes(stride, self.dimensions, "stride")
         self.dilation = sizes(dilation, self.dimensions, "dilation")
-        self.initializer, self.has_bias, self.activation = initializer, bias, activation
 
     def build(self, shape: Shape, make: Maker) -> Shape:
         check_grid(shape, self.dimensions, self.part)
@@ -57,10 +57,7 @@ class Convolution(Layer):
             self.initializer,
             fans=(self.seen, prod(self.kernel) * outputs),
         )
-        if self.has_bias:
-            self.bias = make.parameter("bias", (self.filters,), "zeros", role="bias")
-        out = (*self.windows.count, self.filters)
-        return out if self.activation is None else make.layer(self.activation, out, "activation")
+        return self.finish((*self.windows.count, self.filters), make)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         w = self.weight.value.reshape(self.seen, self.filters)
@@ -71,12 +68,10 @@ class Convolution(Layer):
         )
         if self.has_bias:
             y += self.bias.value
-        activate: Backward | None = None
-        if self.activation is not None:
-            y, activate = self.activation.forward(y, context)
+        y, activate = self.activate(y, context)
 
         def backward(dy: Array) -> Array | None:
-            dz = dy if activate is None else activate(dy)
+            dz = activate(dy)
             assert dz is not None, "an activation inside a layer is asked for its dx"
             parts = [np.ascontiguousarray(dz[..., part]) for part in self.filters_of]
             context.gradient(self.weight, lambda rows, out: self._weight_gradient(patches, parts, rows, out))

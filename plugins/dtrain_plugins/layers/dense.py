@@ -1,15 +1,14 @@
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 
-from dtrain import Activation, Array, Backward, Context, Initializer, Layer, Maker, Shape
+from dtrain import Activation, Array, Backward, Context, Initializer, Maker, Shape
 
 from ..ranges import at_least_one
+from .affine import Affine
 
 
-class Dense(Layer):
+class Dense(Affine):
     """A fully connected layer: y = f(x·W + b).
 
     x: (rows, n_in) → y: (rows, units). W: (n_in, units). b: (units,), zero at the start.
@@ -21,9 +20,8 @@ class Dense(Layer):
     Raises ValueError for units < 1, and for samples that are no vectors.
     """
 
+    part = "dense"
     examples = [{"units": 3}, {"units": 3, "bias": False, "activation": "tanh"}]
-
-    called: ClassVar[str] = "dense"
 
     def __init__(
         self,
@@ -33,32 +31,26 @@ class Dense(Layer):
         activation: Activation | None = None,
     ) -> None:
         at_least_one(units=units)
-        self.units, self.initializer, self.activation = units, initializer, activation
-        self.has_bias = bias
+        super().__init__(initializer, bias, activation)
+        self.units = units
 
     def build(self, shape: Shape, make: Maker) -> Shape:
         if len(shape) != 1:
             raise ValueError(
-                f"{self.called} takes samples of one dimension, got {shape}; put a flatten layer before it"
+                f"{self.part} takes samples of one dimension, got {shape}; put a flatten layer before it"
             )
         (n_in,) = shape
         self.weight = make.parameter("weight", (n_in, self.units), self.initializer, fans=(n_in, self.units))
-        if self.has_bias:
-            self.bias = make.parameter("bias", (self.units,), "zeros", role="bias")
-        if self.activation is None:
-            return (self.units,)
-        return make.layer(self.activation, (self.units,), "activation")
+        return self.finish((self.units,), make)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         y = context.matmul(x, self.weight.value)
         if self.has_bias:
             np.add(y, self.bias.value, y)
-        activate: Backward | None = None
-        if self.activation is not None:
-            y, activate = self.activation.forward(y, context)
+        y, activate = self.activate(y, context)
 
         def backward(dy: Array) -> Array | None:
-            dz = dy if activate is None else activate(dy)
+            dz = activate(dy)
             assert dz is not None, "an activation inside a layer is asked for its dx"
             context.gradient(self.weight, lambda rows, out: x[rows].T.dot(dz[rows], out))
             if self.has_bias:

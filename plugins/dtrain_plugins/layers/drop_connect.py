@@ -30,13 +30,12 @@ class DropConnect(Dense):
     moments of x·(M∘W), and averages f over it. Here, the mean of x·(M∘W) takes that one's place.
     """
 
+    part = "drop_connect"
     examples = [
         {"units": 3},
         {"units": 3, "rate": 0.2, "mode": "vanilla", "mask_bias": True, "activation": "tanh"},
         {"units": 3, "rate": 0.0, "bias": False},
     ]
-
-    called = "drop_connect"
 
     def __init__(
         self,
@@ -64,12 +63,10 @@ class DropConnect(Dense):
         if self.has_bias:
             of_bias = self._mask(self.bias, x, context) if self.masks_bias else np.ones(1, x.dtype)
             y += self.bias.value * of_bias
-        activate: Backward | None = None
-        if self.activation is not None:
-            y, activate = self.activation.forward(y, context)
+        y, activate = self.activate(y, context)
 
         def backward(dy: Array) -> Array | None:
-            dz = dy if activate is None else activate(dy)
+            dz = activate(dy)
             assert dz is not None, "an activation inside a layer is asked for its dx"
             context.gradient(
                 self.weight, lambda rows, out: np.multiply(x[rows].T.dot(dz[rows], out), mask, out)

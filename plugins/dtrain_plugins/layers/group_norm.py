@@ -19,6 +19,7 @@ class GroupNorm(SampleNorm):
     Wu & He, "Group normalization", 2018.
     """
 
+    part = "group_norm"
     examples = [
         {"groups": 2},
         {"groups": 1, "scale": False, "offset": False},
@@ -32,9 +33,7 @@ class GroupNorm(SampleNorm):
         self.groups = groups
 
     def build(self, shape: Shape, make: Maker) -> Shape:
-        if not shape:
-            raise ValueError("group_norm takes samples of at least one dimension, got ()")
-        if shape[-1] % self.groups:
+        if shape and shape[-1] % self.groups:
             raise ValueError(
                 f"groups must divide the {shape[-1]} channels of a sample {shape}, got {self.groups}"
             )

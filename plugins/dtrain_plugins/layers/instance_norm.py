@@ -18,6 +18,7 @@ class InstanceNorm(SampleNorm):
     Ulyanov, Vedaldi & Lempitsky, "Instance normalization: the missing ingredient for fast stylization", 2016.
     """
 
+    part = "instance_norm"
     examples = [{"input": (3, 2, 4)}, {"scale": False, "offset": False, "input": (5, 2)}]
     over_places = True
 

@@ -33,6 +33,34 @@ class Pool(Layer):
         return (*self.windows.count, shape[-1])
 
 
+class Pool1d(Pool):
+    """The options of pools of sequences."""
+
+    dimensions = 1
+    examples = [{"input": (6, 3)}, {"size": 3, "stride": 2, "padding": "same", "input": (6, 2)}]
+
+    def __init__(self, size: int = 2, stride: int | None = None, padding: Padding = "valid") -> None:
+        super().__init__(size, stride, padding)
+
+
+class Pool2d(Pool):
+    """The options of pools of images."""
+
+    dimensions = 2
+    examples = [
+        {"input": (4, 6, 3)},
+        {"size": [2, 3], "stride": [1, 2], "padding": "same", "input": (5, 4, 2)},
+    ]
+
+    def __init__(
+        self,
+        size: int | tuple[int, int] = 2,
+        stride: int | tuple[int, int] | None = None,
+        padding: Padding = "valid",
+    ) -> None:
+        super().__init__(size, stride, padding)
+
+
 class MaxPool(Pool):
     """The greatest number of each window."""
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dtrain import Maker, Shape
-
 from .sample_norm import SampleNorm
 
 
@@ -17,13 +15,9 @@ class RmsNorm(SampleNorm):
     Zhang & Sennrich, "Root mean square layer normalization", 2019 (there without ε).
     """
 
+    part = "rms_norm"
     examples = [{}, {"scale": False}, {"input": (3, 2, 4)}]
     centred = False
 
     def __init__(self, epsilon: float = 1e-5, scale: bool = True) -> None:
         super().__init__(epsilon, scale, offset=False)
-
-    def build(self, shape: Shape, make: Maker) -> Shape:
-        if not shape:
-            raise ValueError("rms_norm takes samples of at least one dimension, got ()")
-        return super().build(shape, make)

@@ -7,12 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from dtrain import Array, Backward, Context, Layer, Maker, Shape
+from dtrain import Array, Backward, Context, Maker, Shape
 
-from ..ranges import positive
+from .normalization import Normalization
 
 
-class SampleNorm(Layer):
+class SampleNorm(Normalization):
     """y = γ·x̂ + β, x̂ = (x − μ)/√(σ² + ε), μ and σ² over a part of each sample, alike in training and inference.
 
     x: (rows, …, d), taken as (rows, places, groups, d/groups). Statistics are over a group's channels, and over
@@ -23,17 +23,9 @@ class SampleNorm(Layer):
     centred: ClassVar[bool] = True
     groups = 1
 
-    def __init__(self, epsilon: float = 1e-5, scale: bool = True, offset: bool = True) -> None:
-        positive(epsilon=epsilon)
-        self.epsilon, self.has_scale, self.has_offset = epsilon, scale, offset
-
     def build(self, shape: Shape, make: Maker) -> Shape:
-        d = shape[-1]
-        self.block = (prod(shape[:-1]), self.groups, d // self.groups)
-        if self.has_scale:
-            self.gamma = make.parameter("gamma", (d,), "ones", role="scale")
-        if self.has_offset:
-            self.beta = make.parameter("beta", (d,), "zeros", role="bias")
+        super().build(shape, make)
+        self.block = (prod(shape[:-1]), self.groups, shape[-1] // self.groups)
         return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from dtrain import Array, Backward, Context, Layer, Maker, Shape
+from dtrain import Array, Backward, Context, Maker, Shape
 
+from ..ranges import above_zero
+from .normalization import Normalization
 from .running import Exponential
 
 
-class ScalarNorm(Layer):
+class ScalarNorm(Normalization):
     """One mean and one variance for all features of the global batch: y = γ·x̂ + β, x̂ = (x − μ)/√(σ² + ε).
 
     x: (rows, d) or channels-last (rows, …, d) → y: the same shape. In training μ and σ² (biased) are two numbers,
@@ -19,33 +21,26 @@ class ScalarNorm(Layer):
     role "scale") and β (d,) (0, role "bias") are learned, one a feature; without, they are 1 and 0. Raises
     ValueError for momentum or epsilon out of range, and for samples without a dimension.
 
-    With `accumulate`, the statistics are a micro-batch's. One exchange forward, one backward, as in `batch_norm`:
-    the moments of the features are sent, and merged, so that features of any size keep their digits.
+    With `accumulate`, the statistics are a micro-batch's. One exchange forward, one backward, and the range of x, as
+    in `batch_norm`: the moments of the features are sent, and merged, so that features of any size keep their digits.
     After Ioffe & Szegedy, "Batch normalization", 2015, with the statistics of Ba, Kiros & Hinton, "Layer
     normalization", 2016, taken over all rows instead of each.
     """
 
+    part = "scalar_norm"
     examples = [{}, {"scale": False, "offset": False}, {"input": (3, 2, 4)}]
 
     def __init__(
         self, momentum: float = 0.1, epsilon: float = 1e-5, scale: bool = True, offset: bool = True
     ) -> None:
-        if not 0 < momentum <= 1:
-            raise ValueError(f"momentum must be in (0, 1], got {momentum}")
-        if epsilon <= 0:
-            raise ValueError(f"epsilon must be positive, got {epsilon}")
-        self.momentum, self.epsilon = momentum, epsilon
-        self.has_scale, self.has_offset = scale, offset
+        above_zero(momentum=momentum)
+        super().__init__(epsilon, scale, offset)
+        self.momentum = momentum
 
     def build(self, shape: Shape, make: Maker) -> Shape:
-        if not shape:
-            raise ValueError("scalar_norm takes samples of at least one dimension, got ()")
+        super().build(shape, make)
         self.width = shape[-1]
         self.axes = tuple(range(1, len(shape)))
-        if self.has_scale:
-            self.gamma = make.parameter("gamma", (self.width,), "ones", role="scale")
-        if self.has_offset:
-            self.beta = make.parameter("beta", (self.width,), "zeros", role="bias")
         self.running = Exponential(make, (1,), self.momentum)
         return shape
 

@@ -7,6 +7,8 @@ import numpy as np
 
 from dtrain import Array, Backward, Context, Layer, Maker, Shape
 
+from ..ranges import not_negative
+
 
 class Standardize(Layer):
     """Zero mean and unit variance of each feature over the training set: y = (x − μ)/√(σ² + ε).
@@ -28,8 +30,7 @@ class Standardize(Layer):
     fits = "start"
 
     def __init__(self, epsilon: float = 0.0) -> None:
-        if epsilon < 0:
-            raise ValueError(f"epsilon must be at least 0, got {epsilon}")
+        not_negative(epsilon=epsilon)
         self.epsilon = epsilon
 
     def build(self, shape: Shape, make: Maker) -> Shape:

@@ -7,6 +7,8 @@ import numpy as np
 
 from dtrain import Array, Backward, Context, Layer, Maker, Shape
 
+from ..ranges import at_least_one, positive
+
 
 class Whiten(Layer):
     """Decorrelates the features over the training set: y = (x − μ)·W, so that y's covariance is the identity.
@@ -34,12 +36,11 @@ class Whiten(Layer):
     def __init__(
         self, mode: Literal["zca", "pca"] = "zca", epsilon: float = 1e-5, components: int | None = None
     ) -> None:
-        if epsilon <= 0:
-            raise ValueError(f"epsilon must be positive, got {epsilon}")
+        positive(epsilon=epsilon)
         if components is not None and mode != "pca":
             raise ValueError(f'components is an option of mode "pca", got {components} with mode "{mode}"')
-        if components is not None and components < 1:
-            raise ValueError(f"components must be at least 1, got {components}")
+        if components is not None:
+            at_least_one(components=components)
         self.mode, self.epsilon, self.components = mode, epsilon, components
 
     def build(self, shape: Shape, make: Maker) -> Shape:

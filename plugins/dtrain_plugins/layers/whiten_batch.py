@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from dtrain import Array, Backward, Context, Layer, Maker, Shape
+from dtrain import Array, Backward, Context, Maker, Shape
 
+from ..ranges import above_zero
+from .normalization import Normalization
 from .zca import Zca
 
 
-class WhitenBatch(Layer):
+class WhitenBatch(Normalization):
     """Decorrelated batch normalization: y = γ·x̂ + β, x̂ = (x − μ)·W, W = (Σ + εI)^(−½), symmetric (ZCA).
 
     x: (rows, d) or channels-last (rows, …, d), whose places count as rows → y: the same shape. In training μ and
@@ -33,6 +35,7 @@ class WhitenBatch(Layer):
     running average is that of W, here that of Σ.
     """
 
+    part = "whiten_batch"
     examples = [
         {"input": (3,)},
         {"epsilon": 0.1, "scale": False, "offset": False},
@@ -43,23 +46,15 @@ class WhitenBatch(Layer):
     def __init__(
         self, momentum: float = 0.1, epsilon: float = 1e-5, scale: bool = True, offset: bool = True
     ) -> None:
-        if not 0 < momentum <= 1:
-            raise ValueError(f"momentum must be in (0, 1], got {momentum}")
-        if epsilon <= 0:
-            raise ValueError(f"epsilon must be positive, got {epsilon}")
-        self.momentum, self.epsilon = momentum, epsilon
-        self.has_scale, self.has_offset = scale, offset
+        above_zero(momentum=momentum)
+        super().__init__(epsilon, scale, offset)
+        self.momentum = momentum
         self._used: tuple[Array, Zca] | None = None
 
     def build(self, shape: Shape, make: Maker) -> Shape:
-        if not shape:
-            raise ValueError("whiten_batch takes samples of at least one dimension, got ()")
+        super().build(shape, make)
         d = shape[-1]
         self.axes = tuple(range(1, len(shape)))
-        if self.has_scale:
-            self.gamma = make.parameter("gamma", (d,), "ones", role="scale")
-        if self.has_offset:
-            self.beta = make.parameter("beta", (d,), "zeros", role="bias")
         self.mean = make.state("mean", (d,), 0.0)
         self.covariance = make.state("covariance", (d, d), 0.0)
         self.covariance.value[...] = np.eye(d)

@@ -6,6 +6,7 @@ import numpy as np
 
 from dtrain import Array, Shape
 
+from ..ranges import below_one
 from .checks import check_numbers, check_range
 from .pointwise import Points, Pointwise, floored
 
@@ -47,8 +48,7 @@ class BinaryCrossEntropy(Pointwise):
     def __init__(
         self, from_logits: bool = False, label_smoothing: float = 0.0, positive_weight: float = 1.0
     ) -> None:
-        if not 0 <= label_smoothing < 1:
-            raise ValueError(f"label_smoothing must be in [0, 1), got {label_smoothing}")
+        below_one(label_smoothing=label_smoothing)
         if not 0 < positive_weight < inf:
             raise ValueError(f"positive_weight must be positive, got {positive_weight}")
         self.from_logits, self.label_smoothing = from_logits, label_smoothing

@@ -10,6 +10,7 @@ import numpy as np
 
 from dtrain import Array, ConfigError, Context, Shape
 
+from ..ranges import below_one
 from .checks import check_classes, check_distributions, is_soft
 from .pointwise import Points, Rowwise
 
@@ -28,8 +29,7 @@ class ClassLoss(Rowwise):
     name: ClassVar[str]
 
     def __init__(self, label_smoothing: float = 0.0, class_weights: list[float] | None = None) -> None:
-        if not 0 <= label_smoothing < 1:
-            raise ValueError(f"label_smoothing must be in [0, 1), got {label_smoothing}")
+        below_one(label_smoothing=label_smoothing)
         if class_weights is not None and not (
             all(0 <= weight < inf for weight in class_weights) and any(class_weights)
         ):

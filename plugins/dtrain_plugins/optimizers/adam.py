@@ -31,17 +31,22 @@ class Adam(Optimizer):
         below_one(beta_1=beta_1, beta_2=beta_2)
         self.lr, self.beta_1, self.beta_2, self.epsilon = lr, beta_1, beta_2, epsilon
 
-    def update(self, value: Array, gradient: Array, context: UpdateContext, *slots: Array) -> None:
-        m, v = slots
-        root = sqrt(1 - self.beta_2**context.step)
-        rate = self.lr * root / (1 - self.beta_1**context.step)
-        t = np.multiply(gradient, 1 - self.beta_1, out=context.empty(len(value)))
+    def take_in(self, gradient: Array, m: Array, v: Array, context: UpdateContext) -> Array:
+        """Takes g into m and v. Leaves (1−β₂)g² in `gradient`; returns scratch of its length."""
+        t = np.multiply(gradient, 1 - self.beta_1, out=context.empty(len(gradient)))
         m *= self.beta_1
         m += t
         gradient *= gradient
         gradient *= 1 - self.beta_2
         v *= self.beta_2
         v += gradient
+        return t
+
+    def update(self, value: Array, gradient: Array, context: UpdateContext, *slots: Array) -> None:
+        m, v = slots
+        t = self.take_in(gradient, m, v, context)
+        root = sqrt(1 - self.beta_2**context.step)
+        rate = self.lr * root / (1 - self.beta_1**context.step)
         np.sqrt(v, out=t)
         t += self.epsilon * root
         np.divide(m, t, out=t)

@@ -24,13 +24,7 @@ class Amsgrad(Adam):
 
     def update(self, value: Array, gradient: Array, context: UpdateContext, *slots: Array) -> None:
         m, v, v_max = slots
-        t = np.multiply(gradient, 1 - self.beta_1, out=context.empty(len(value)))
-        m *= self.beta_1
-        m += t
-        gradient *= gradient
-        gradient *= 1 - self.beta_2
-        v *= self.beta_2
-        v += gradient
+        t = self.take_in(gradient, m, v, context)
         np.multiply(v, 1 / (1 - self.beta_2**context.step), out=t)
         np.maximum(v_max, t, out=v_max)
         np.sqrt(v_max, out=t)

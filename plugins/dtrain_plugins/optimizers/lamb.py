@@ -4,13 +4,14 @@ from math import sqrt
 
 import numpy as np
 
-from dtrain import Array, Optimizer, UpdateContext
+from dtrain import Array, UpdateContext
 
-from ..ranges import below_one, not_negative, positive
+from ..ranges import not_negative
+from .adam import Adam
 from .lars import TINY
 
 
-class Lamb(Optimizer):
+class Lamb(Adam):
     """Adam's direction with a rate for each parameter by its norm: w ← w − η·(‖w‖/‖u‖)·u; u = m̂/(√v̂ + ε) + λ·w.
 
     m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g²; m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ), t the number of the update from 1. w, u:
@@ -26,7 +27,6 @@ class Lamb(Optimizer):
     bias correction, φ(z) = z (later versions of the paper clip it).
     """
 
-    slots = ("m", "v")
     by_role = True
     sums_over = "parameter"
     examples = [{}, {"lr": 0.01, "weight_decay": 0.1, "beta_1": 0.8, "beta_2": 0.9, "all_roles": True}]
@@ -40,11 +40,9 @@ class Lamb(Optimizer):
         epsilon: float = 1e-6,
         all_roles: bool = False,
     ) -> None:
-        positive(lr=lr, epsilon=epsilon)
+        super().__init__(lr, beta_1, beta_2, epsilon)
         not_negative(weight_decay=weight_decay)
-        below_one(beta_1=beta_1, beta_2=beta_2)
-        self.lr, self.weight_decay, self.beta_1, self.beta_2 = lr, weight_decay, beta_1, beta_2
-        self.epsilon, self.all_roles = epsilon, all_roles
+        self.weight_decay, self.all_roles = weight_decay, all_roles
 
     def sums(self) -> int:
         return 2
@@ -55,13 +53,7 @@ class Lamb(Optimizer):
         """Leaves u in `gradient`."""
         m, v = slots
         root = sqrt(1 - self.beta_2**context.step)
-        t = np.multiply(gradient, 1 - self.beta_1, out=context.empty(len(value)))
-        m *= self.beta_1
-        m += t
-        gradient *= gradient
-        gradient *= 1 - self.beta_2
-        v *= self.beta_2
-        v += gradient
+        t = self.take_in(gradient, m, v, context)
         np.sqrt(v, out=t)
         t += self.epsilon * root
         np.multiply(m, root / (1 - self.beta_1**context.step), out=gradient)

@@ -6,7 +6,7 @@ import numpy as np
 
 from dtrain import Array, Problem, Solver
 
-from ..ranges import positive
+from ..ranges import at_least_one, positive
 from .line_search import Wolfe
 
 
@@ -31,9 +31,7 @@ class Lbfgs(Solver):
         self, lr: float = 1.0, history: int = 10, curvature: float = 0.9, evaluations: int = 20
     ) -> None:
         positive(lr=lr)
-        for name, count in (("history", history), ("evaluations", evaluations)):
-            if count < 1:
-                raise ValueError(f"{name} must be at least 1, got {count}")
+        at_least_one(history=history, evaluations=evaluations)
         if not 1e-4 < curvature < 1:
             raise ValueError(f"curvature must be in (1e-4, 1), got {curvature}")
         self.lr, self.history, self.curvature, self.evaluations = lr, history, curvature, evaluations

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from dtrain import Array, Optimizer, UpdateContext
+from dtrain import Array, UpdateContext
 
-from ..ranges import below_one, positive
+from .momentum import Momentum
 
 
-class Nesterov(Optimizer):
+class Nesterov(Momentum):
     """Nesterov's momentum, with the gradient taken at θ: u ← γ·u + η·g; θ ← θ − (γ·u + η·g).
 
     θ is the point φ − γ·u ahead of Nesterov's own iterate φ, in which the method reads: u ← γ·u + η·∇f(φ − γ·u);
@@ -20,13 +20,7 @@ class Nesterov(Optimizer):
     form Bengio, Boulanger-Lewandowski & Pascanu, "Advances in optimizing recurrent networks", 2013.
     """
 
-    slots = ("velocity",)
     examples = [{}, {"lr": 0.1, "momentum": 0.8}]
-
-    def __init__(self, lr: float = 0.01, momentum: float = 0.9) -> None:
-        positive(lr=lr)
-        below_one(momentum=momentum)
-        self.lr, self.momentum = lr, momentum
 
     def update(self, value: Array, gradient: Array, context: UpdateContext, *slots: Array) -> None:
         (velocity,) = slots

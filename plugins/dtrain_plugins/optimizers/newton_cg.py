@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from dtrain import Array, Problem, Solver
 
-from ..ranges import not_negative, positive
+from ..ranges import at_least_one, not_negative, positive
 from .conjugate_gradient import Solved, conjugate_gradient
 from .line_search import backtrack
 
@@ -45,8 +45,7 @@ class NewtonCg(Solver):
     ) -> None:
         positive(lr=lr)
         not_negative(damping=damping, cg_tolerance=cg_tolerance)
-        if cg_iterations < 1:
-            raise ValueError(f"cg_iterations must be at least 1, got {cg_iterations}")
+        at_least_one(cg_iterations=cg_iterations)
         self.lr, self.curvature, self.damping = lr, curvature, damping
         self.cg_iterations, self.cg_tolerance = cg_iterations, cg_tolerance
 

@@ -7,6 +7,8 @@ import numpy as np
 
 from dtrain import Array, ConfigError, Course, Procedure, can_plot, drawing
 
+from ..ranges import below_one
+
 
 class LrFinder(Procedure):
     """The learning-rate range test: a short run with a rising η, whose losses tell which η to train with.
@@ -44,8 +46,7 @@ class LrFinder(Procedure):
             raise ValueError(f"steps must be at least 10, got {steps}")
         if divergence <= 1:
             raise ValueError(f"divergence must be above 1, got {divergence}")
-        if not 0 <= smoothing < 1:
-            raise ValueError(f"smoothing must be in [0, 1), got {smoothing}")
+        below_one(smoothing=smoothing)
         self.lowest, self.highest, self.steps = lowest, highest, steps
         self.rates: list[float] = np.geomspace(lowest, highest, steps).tolist()
         self.divergence, self.smoothing = divergence, smoothing

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from dtrain import Array, Context, Transform
 
+from ..ranges import not_negative
+
 
 class Noise(Transform):
     """Adds N(0, std²) to each number of a sample: x + std·n.
@@ -17,8 +19,7 @@ class Noise(Transform):
     examples = [{}, {"std": 1.0}]
 
     def __init__(self, std: float = 0.1) -> None:
-        if not std >= 0:
-            raise ValueError(f"std must be at least 0, got {std}")
+        not_negative(std=std)
         self.std = std
 
     def forward(self, x: Array, y: Array | None, context: Context) -> tuple[Array, Array | None]:

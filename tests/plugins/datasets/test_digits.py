@@ -77,10 +77,10 @@ def test_without_the_file_the_error_says_what_to_install(monkeypatch, find_spec)
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (gzip.compress(b"1,2\n3,4\n"), "expected 65 columns of 0 … 16, got a table of shape (2, 2); install scikit-learn again"),
-        (gzip.compress(b"99" + b",1" * 64), "expected 65 columns of 0 … 16, got 1 … 99; install scikit-learn again"),
-        (gzip.compress(b"1,2\n3,4\n")[:15], "expected the digits of scikit-learn, got damaged data (Compressed file ended before the end-of-stream marker was reached); write or fetch the file again"),
-        (gzip.compress(b"1,a\n"), "expected the digits of scikit-learn, got damaged data (invalid literal for int() with base 10: b'a\\n'); write or fetch the file again"),
+        (gzip.compress(b"1,2\n3,4\n", mtime=0), "expected 65 columns of 0 … 16, got a table of shape (2, 2); install scikit-learn again"),
+        (gzip.compress(b"99" + b",1" * 64, mtime=0), "expected 65 columns of 0 … 16, got 1 … 99; install scikit-learn again"),
+        (gzip.compress(b"1,2\n3,4\n", mtime=0)[:15], "expected the digits of scikit-learn, got damaged data (Compressed file ended before the end-of-stream marker was reached); write or fetch the file again"),
+        (gzip.compress(b"1,a\n", mtime=0), "expected the digits of scikit-learn, got damaged data (invalid literal for int() with base 10: b'a\\n'); write or fetch the file again"),
         (b"", "expected 65 columns of 0 … 16, got a table of shape (0,); install scikit-learn again"),
     ],
 )  # fmt: skip

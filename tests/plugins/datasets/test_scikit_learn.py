@@ -101,7 +101,7 @@ def test_without_the_file_the_error_says_what_to_install(name, monkeypatch):
         ("iris", "iris.csv", b"150,4\n1,2,3,4,0\n", "expected a table of shape (150, 5), got (1, 5); install scikit-learn again"),
         ("iris", "iris.csv", b"", "expected a table of shape (150, 5), got (0,); install scikit-learn again"),
         ("iris", "iris.csv", b"150,4\n1,2,3,x,0\n", "expected the iris of scikit-learn, got damaged data (could not convert string to float: b'x'); write or fetch the file again"),
-        ("diabetes", "diabetes_data_raw.csv.gz", gzip.compress(b"1 2\n")[:9], "expected the diabetes of scikit-learn, got damaged data (Compressed file ended before the end-of-stream marker was reached); write or fetch the file again"),
+        ("diabetes", "diabetes_data_raw.csv.gz", gzip.compress(b"1 2\n", mtime=0)[:9], "expected the diabetes of scikit-learn, got damaged data (Compressed file ended before the end-of-stream marker was reached); write or fetch the file again"),
     ],
 )  # fmt: skip
 def test_a_damaged_file_is_named(name, file, content, reason, tmp_path, monkeypatch):

@@ -203,6 +203,20 @@ def test_a_constant_feature_gives_the_offset_in_float32(value):
     assert distance(passed.dx[:, 1], expected) < 1e-4
 
 
+@pytest.mark.parametrize(("size", "tolerance"), [(1e18, 1e-6), (1e20, 1e-4), (1e25, None), (1e37, None)])
+def test_takes_float32_of_any_size(size, tolerance):
+    """y does not depend on the size, dx falls with it; from 1e21 on, dx is at the end of float32's range."""
+    x, dy = batch(100, dtype=np.float32)
+    x *= np.array([1, 100, 1 / 30], np.float32)
+    with np.errstate(all="ignore"):
+        plain, large = (run(x * np.float32(s), dy, sizes=SHARDS["uneven"], ranks=2) for s in (1e5, size))
+    assert distance(large.y, plain.y) < 1e-6
+    assert distance(large.states["variance"] / size**2, plain.states["variance"] / 1e10) < 1e-5
+    assert np.isfinite(large.dx).all()
+    if tolerance is not None:
+        assert distance(large.dx * size, plain.dx.astype(float) * 1e5) < tolerance
+
+
 def test_no_rows_at_all_change_nothing():
     nothing = np.zeros((0, 3))
     passed = run(nothing, nothing, sizes=(0, 0, 0), ranks=2)
