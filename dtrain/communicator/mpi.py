@@ -23,7 +23,7 @@ from dtrain.communicator.leaving import Leaving
 from dtrain.communicator.losses import ENDING, Losses, can_recover
 from dtrain.communicator.memory import common, private, shared
 from dtrain.communicator.post import Post
-from dtrain.communicator.requests import EAGER, LARGEST, Requests
+from dtrain.communicator.requests import EAGER, LARGEST, Requests, requests_of
 from dtrain.communicator.watchdog import Watchdog
 from dtrain.communicator.words import WordsLost, share_words
 from dtrain.errors import CollectiveMismatch, RankLost, RunError, UserError
@@ -68,7 +68,7 @@ class MpiCommunicator:
             comm = _world(self._mpi)
         self._byte = self._mpi.BYTE
         self._losses = Losses(self._mpi)
-        self._unfinished: set[Requests] = set()
+        self._unfinished: set[Any] = set()
         self._door = Door()
         self._enter = self._enter_checked if _wants_check(check) else self._door.enter
         self._use(comm.Dup())
@@ -108,6 +108,7 @@ class MpiCommunicator:
     def _use(self, comm: MPI.Comm) -> None:
         self._comm = comm
         self._allgather = comm.Allgather
+        self._swapped: Any = None
         self.rank: int = comm.rank
         self.size: int = comm.size
 
@@ -157,9 +158,10 @@ class MpiCommunicator:
         self, sends: Sequence[tuple[int, Array]], receives: Sequence[tuple[int, Array]], tag: int
     ) -> Pending:
         try:
-            return self._begin(sends, receives, tag + 1, EAGER)  # 0 is that of `exchange`
+            requests = requests_of(self._comm, self._byte, sends, receives, tag + 1, EAGER)  # 0: `exchange`
         except self._mpi.Exception as error:
             self._fail(error)
+        return Requests(self._mpi, requests, self._unfinished, self._fail)
 
     def wait(self, pendings: Sequence[Any]) -> None:
         try:
@@ -249,13 +251,10 @@ class MpiCommunicator:
             self._comm.Free()
 
     def _swap(self, sends: Sequence[tuple[int, Array]], receives: Sequence[tuple[int, Array]]) -> None:
-        self._begin(sends, receives, 0, LARGEST).wait()
-
-    def _begin(
-        self, sends: Sequence[tuple[int, Array]], receives: Sequence[tuple[int, Array]], tag: int,
-        largest: int,
-    ) -> Requests:  # fmt: skip
-        return Requests(self._mpi, self._comm, sends, receives, tag, largest, self._unfinished, self._fail)
+        requests = requests_of(self._comm, self._byte, sends, receives, 0, LARGEST)
+        self._swapped = requests, sends, receives  # after a loss, MPI may yet write to them
+        self._mpi.Request.Waitall(requests)
+        self._swapped = None
 
     def _share_json(self, value: Any) -> list[Any]:
         try:

@@ -22,31 +22,35 @@ Whoever asks gets on by one question or answer each time that both sides are in 
 they compute meanwhile: on a slow link this hid 60 % of an exchange instead of 45."""
 
 
+def requests_of(
+    comm: MPI.Comm, byte: Any, sends: Sequence[tuple[int, Array]], receives: Sequence[tuple[int, Array]],
+    tag: int, largest: int,
+) -> list[MPI.Request]:  # fmt: skip
+    """Posts messages, and returns their requests. largest: bytes in one; both sides say the same."""
+    requests = [
+        comm.Irecv((piece, byte), source, tag)
+        for source, array in receives
+        for piece in _pieces(array, largest)
+    ]
+    requests += [
+        comm.Isend((piece, byte), target, tag) for target, array in sends for piece in _pieces(array, largest)
+    ]
+    return requests
+
+
 class Requests:
     """The requests of one exchange; they keep their arrays alive.
 
-    largest: bytes in a message; what is longer goes in pieces. Both sides say the same.
     unfinished: those of the communicator, among which this is until it is done: after a loss, MPI may yet write
     to its arrays. fail: raises what an error of MPI means.
     """
 
     def __init__(
-        self, mpi: Any, comm: MPI.Comm, sends: Sequence[tuple[int, Array]],
-        receives: Sequence[tuple[int, Array]], tag: int, largest: int, unfinished: set[Requests],
+        self, mpi: Any, requests: list[MPI.Request], unfinished: set[Any],
         fail: Callable[[MPI.Exception], NoReturn],
     ) -> None:  # fmt: skip
+        self.list = requests
         self._mpi, self._unfinished, self._fail = mpi, unfinished, fail
-        byte = mpi.BYTE
-        self.list = [
-            comm.Irecv((piece, byte), source, tag)
-            for source, array in receives
-            for piece in _pieces(array, largest)
-        ]
-        self.list += [
-            comm.Isend((piece, byte), target, tag)
-            for target, array in sends
-            for piece in _pieces(array, largest)
-        ]
         unfinished.add(self)
 
     def done(self) -> bool:
@@ -56,17 +60,9 @@ class Requests:
         except self._mpi.Exception as error:
             self._fail(error)
         if done:
-            self._end()
+            self.list = []
+            self._unfinished.discard(self)
         return done
-
-    def wait(self) -> None:
-        """Returns when all have ended. Raises MPI's own errors."""
-        self._mpi.Request.Waitall(self.list)
-        self._end()
-
-    def _end(self) -> None:
-        self.list = []
-        self._unfinished.discard(self)
 
 
 def _pieces(array: Array, largest: int) -> list[Array]:

@@ -16,20 +16,17 @@ from tests.engine.delays import Delays, Untold
 from tests.support import Job, classes, named, network
 
 pytestmark = pytest.mark.mpi
-BUCKET = 128 / 1024  # MiB: pieces of several messages
+BUCKET = 1 / 16  # MiB: more than goes in one message
 
 
-@pytest.fixture(params=[False, True], ids=["plain", "checked"])
-def communicator(request):
+def communicator_of(**options):
     from dtrain.communicator import MpiCommunicator
 
-    made = MpiCommunicator(share_memory=False, check=request.param)
-    yield made
-    made.close()
+    return MpiCommunicator(share_memory=False, **options)
 
 
 def trained(communicator, exchange=None, parts=1):
-    layers = named(Dense(500, bias=False), BatchNorm(), Relu(), Dense(500), Relu(), Dense(3))
+    layers = named(Dense(300, bias=False), BatchNorm(), Relu(), Dense(300), Relu(), Dense(3))
     job = Job(
         communicator, network(layers, (6,)), SoftmaxCrossEntropy(), Adam(lr=0.01), classes(97), batch_size=32,
         exchange=exchange, parts=parts,
@@ -38,17 +35,24 @@ def trained(communicator, exchange=None, parts=1):
     return job.replica.digest()
 
 
-@pytest.mark.parametrize("parts", [1, 3])
-@pytest.mark.parametrize("wrap", [lambda communicator: communicator, Delays], ids=["plain", "delayed"])
-def test_the_bits_are_those_of_one_process(communicator, parts, wrap):
+@pytest.mark.parametrize(
+    ("wrap", "check", "parts"),
+    [(lambda communicator: communicator, False, 1), (Delays, False, 3), (Delays, True, 1)],
+    ids=["plain", "delayed, accumulated", "delayed, checked"],
+)
+def test_the_bits_are_those_of_one_process(wrap, check, parts):
     expected = trained(SerialCommunicator(), parts=parts)
+    communicator = communicator_of(check=check)
     assert trained(wrap(communicator), Overlap(BUCKET), parts) == expected
+    communicator.close()
 
 
-def test_as_much_travels_as_in_the_exact_exchange(communicator):
+def test_as_much_travels_as_in_the_exact_exchange():
+    communicator = communicator_of()
+
     def sent(exchange):
         counting = CountingCommunicator(communicator)
-        net = network(named(Dense(500), Dense(500)), (6,))
+        net = network(named(Dense(300), Dense(300)), (6,))
         job = Job(
             counting, net, SoftmaxCrossEntropy(), Adam(), classes(8), batch_size=8, exchange=exchange
         )  # fmt: skip
@@ -62,14 +66,13 @@ def test_as_much_travels_as_in_the_exact_exchange(communicator):
     assert overlapped["exchange"] == exact["begin"] == 0
     passed_on = (communicator.size - 1) * size  # the exact exchange gathers the updated values instead
     assert overlapped["begin"] == pytest.approx(exact["exchange"] + passed_on, rel=0.1)
+    communicator.close()
 
 
 @pytest.mark.mpi(min_size=2)
 def test_without_tags_what_arrives_is_taken_for_something_else():
     """Where lengths agree, nobody notices but the weights."""
-    from dtrain.communicator import MpiCommunicator
-
-    communicator = MpiCommunicator(share_memory=False)
+    communicator = communicator_of()
     random = np.random.default_rng(communicator.rank)
     found = {}
     for wrap in (Delays, Untold):

@@ -37,14 +37,21 @@ TROUBLE = """
             self.kind = kind
 
         def forward(self, x, context):
-            if RANK == 1 and context.training and context.step == 2:
+            unlucky = RANK == 1 and context.training and context.step == 2
+            if unlucky and self.kind != "back":
                 if self.kind == "sum":
                     context.sum(x)
                 elif self.kind == "max":
                     context.max(x[:, :4], x[:, :4])
                 else:
                     {"stop": stop, "loop": loop, "loop_in_c": loop_in_c}[self.kind]()
-            return x, lambda dy: dy
+
+            def backward(dy):
+                if unlucky and self.kind == "back":
+                    loop()
+                return dy
+
+            return x, backward
 
     class Slow(Callback):
         def after_step(self, run):
@@ -126,6 +133,19 @@ def test_a_rank_that_stops_ends_the_job_with_one_report(changes, report, where, 
     )
     assert ended.output.count("dtrain: ") == 1
     assert "Traceback" not in ended.output, ended.output
+    assert is_gone(ended.output)
+
+
+def test_a_rank_that_stops_while_gradients_are_under_way_ends_the_job_with_one_report(job, write):
+    changes = unlucky("back") | {"train.exchange": {"name": "overlap", "bucket": 0.01}}
+    ended = job(2, "train", write(changes))
+    assert ended.code == 1, ended.output
+    where = r"\(pid \d+, epoch 1, step 3, layer 'unlucky_1'\) has not got on for 2 s while the"
+    assert re.search(rf"^dtrain: rank 1 of 2 on \S+ {where}", ended.output, re.MULTILINE), ended.output
+    assert re.search(
+        r"\n  rank 0 waits in finish buckets #\d+ of \(1, 1024\) float32 \(epoch 1, ", ended.output
+    )
+    assert ended.output.count("dtrain: ") == 1
     assert is_gone(ended.output)
 
 
