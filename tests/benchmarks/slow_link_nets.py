@@ -37,9 +37,9 @@ NETS = {
         "LeNet",
         (
             {"name": "reshape", "shape": [28, 28, 1]},
-            convolution(16),
-            {"name": "max_pool2d"},
             convolution(32),
+            {"name": "max_pool2d"},
+            convolution(64),
             {"name": "max_pool2d"},
             {"name": "flatten"},
             dense(128),
@@ -48,7 +48,7 @@ NETS = {
         batch=120,
         every=25,
         first=100,
-        ways=ways(4e-3, 50, 1 / 16),
+        ways=ways(4e-3, 50, 1 / 8),
     ),
     "dense": Net(
         "784-512-256-10",
