@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -102,6 +103,7 @@ def main() -> None:
         parser.error(f"--nets must be of {', '.join(NETS)}, got {', '.join(sorted(unknown))}")
     if reason := why_not():
         sys.exit(reason)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # hosts go with what has made them
     busy = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as site:
         reach.install(Path(site))
