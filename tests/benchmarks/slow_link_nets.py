@@ -7,9 +7,11 @@ How the options were found: rates twice each other, each way by itself on seeds 
     one host                      0.32     0.35
     local_steps, 50               0.37     0.40
 
-The same net with half as many filters, seeds 0 to 3:
+With half as many filters and 256 units instead of 128, one host alone, seeds 0 and 1: batch 60: 0.40 at 1e-3, 0.35 at
+2e-3; batch 240: 0.60 at 2e-3, 0.55 at 4e-3; batch 120, seeds 0 to 3: 0.44 at 2e-3, 0.33 at 4e-3. So no smaller
+or larger batch would make one host faster. With half as many filters, batch 120, 4e-3, seeds 0 to 3:
 
-    one host                               0.36    (8e-3: 0.46; batch 60, 1e-3: 0.40, 2e-3: 0.35)
+    one host                               0.36    (8e-3: 0.46)
     local_steps, 25                        0.41    (8e-3: 0.49)
     local_steps, 50                        0.40
     local_steps, 25, outer momentum 0.3    0.40    (momentum 0.4 at 2e-3: 0.48)
