@@ -18,7 +18,8 @@ from statistics import median
 
 import dtrain_steps
 import nets
-from speed import ms, progress, table
+from printing import progress, table
+from speed import ms
 
 
 @dataclass(frozen=True)

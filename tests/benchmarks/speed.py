@@ -20,6 +20,7 @@ from typing import Any
 import dtrain_steps
 import nets
 import processes
+from printing import progress, table
 
 System = Callable[[str], dict[str, Any]]
 Results = dict[str, dict[str, list[dict[str, Any]]]]  # net → system → a result a round
@@ -117,12 +118,6 @@ def measure(names: list[str], chosen: dict[str, System], rounds: int) -> Results
     return results
 
 
-def progress(text: str) -> None:
-    """One line that is written over; nothing where nobody watches."""
-    if sys.stderr.isatty():
-        print(f"\r{text}\033[K", end="", file=sys.stderr, flush=True)
-
-
 def medians(results: dict[str, list[dict[str, Any]]], key: str = "step_seconds") -> dict[str, float]:
     """System → median over the rounds of what each process measured inside."""
     return {
@@ -130,15 +125,6 @@ def medians(results: dict[str, list[dict[str, Any]]], key: str = "step_seconds")
         for name, rounds in results.items()
         if rounds and rounds[0].get(key) is not None
     }
-
-
-def row(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """As GitHub reads it."""
-    return "\n".join(map(row, [head, ["---", *["---:"] * (len(head) - 1)], *rows]))
 
 
 def report(results: Results) -> str:
