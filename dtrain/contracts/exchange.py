@@ -67,14 +67,13 @@ class Part(Protocol):
 class GradientPart(Part, Protocol):
     """A bucket of the gradient."""
 
-    @property
-    def gradient(self) -> Array:
-        """This rank's part of the mean's gradient, shape (n,), in the run's dtype, to be written in place.
+    gradient: Array
+    """This rank's part of the mean's gradient, shape (n,), in the run's dtype, to be written to.
 
-        It is scaled already: the sum over ranks is the gradient of the mean over the global batch. It may hold
-        numbers that are not finite; then the step will be skipped whatever is made of it. Elements that belong to
-        no trained parameter are 0.
-        """
+    It is scaled already: the sum over ranks is the gradient of the mean over the global batch. It may hold numbers
+    that are not finite; then the step will be skipped whatever is made of it. Elements that belong to no trained
+    parameter are 0.
+    """
 
     def exact(self) -> Moves[None]:
         """Leaves in `gradient` the total of what all ranks had in it at first, added in the fixed tree over shards.
@@ -86,9 +85,8 @@ class GradientPart(Part, Protocol):
 class ValuePart(Part, Protocol):
     """The parameters at a meeting: all of them, in one stretch."""
 
-    @property
-    def value(self) -> Array:
-        """This rank's values, shape (n,), in the run's dtype, to be written in place."""
+    value: Array
+    """This rank's values, shape (n,), in the run's dtype, to be written to."""
 
     @property
     def start(self) -> Array:

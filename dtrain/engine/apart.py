@@ -80,6 +80,11 @@ class Meeting(Stretch):
     def value(self) -> Array:
         return self.whole.values
 
+    @value.setter
+    def value(self, array: Array) -> None:
+        if array is not self.whole.values:  # as it is after `part.value -= …`
+            self.whole.values[...] = array
+
     @property
     def start(self) -> Array:
         return self.whole.start

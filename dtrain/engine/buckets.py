@@ -135,6 +135,12 @@ class Bucket(Stretch):
             fold(self._nodes, self.whole.scale, self._gradient)
         return self._gradient
 
+    @gradient.setter
+    def gradient(self, array: Array) -> None:
+        self._filled = True
+        if array is not self._gradient:  # as it is after `part.gradient += …`
+            self._gradient[...] = array
+
     def is_finite(self) -> bool:
         """Tells whether what was made of it is finite, and what this rank had; an exact total shows both."""
         hidden = [] if self.whole.exchange.exact else self._nodes

@@ -57,6 +57,19 @@ class InRankOrder(GradientExchange):
         part.gradient[:] = np.add.reduce(every, axis=0)
 
 
+class Assigns(InRankOrder):
+    """The same, in the forms in which users may write it."""
+
+    def total(self, part):
+        own = part.gradient.copy()
+        part.gradient -= own
+        every = yield from part.gather(own)
+        if part.number % 2:
+            part.gradient += np.add.reduce(every, axis=0)
+        else:
+            part.gradient = np.add.reduce(every, axis=0)
+
+
 class Remembers(GradientExchange):
     """Counts the updates that it has been asked for in a slot, and adds up its own gradients."""
 
@@ -90,6 +103,14 @@ def reduced(part, gradients, shards=8, steps=1, scale=0.25):
         return total[: gradients.shape[1]].copy(), finite, {k: v.copy() for k, v in exchange.slots.items()}
 
     return body
+
+
+def test_a_part_may_assign_the_gradient_or_change_it_in_place():
+    gradients = np.random.default_rng(0).standard_normal((8, 3000)).astype(np.float32)
+    found = run_ranks(3, reduced(Assigns(SMALL), gradients))
+    expected = run_ranks(3, reduced(InRankOrder(SMALL), gradients))
+    for (total, *_), (other, *_) in zip(found, expected, strict=True):
+        assert_same_bits(total, other)
 
 
 # ---------------------------------------------------------------------- buckets
