@@ -29,6 +29,11 @@ def parser() -> Parser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
     _train(commands.add_parser("train", help="train a config", allow_abbrev=False))
     commands.add_parser("launch", help="start an mpirun job, here or on several hosts", add_help=False)
+    _doctor(
+        commands.add_parser(
+            "doctor", help="is something wrong with MPI, hosts or network?", allow_abbrev=False
+        )
+    )
     _debug(commands.add_parser("debug", help="an N-rank job in this one process", allow_abbrev=False))
     _verify(commands.add_parser("verify", help="the same bits on any number of ranks?", allow_abbrev=False))
     _evaluate(commands.add_parser("evaluate", help="loss and metrics of a run", allow_abbrev=False))
@@ -66,6 +71,37 @@ def _train(command: argparse.ArgumentParser) -> None:
         "--resume", action="store_true", help="go on with the run in --out, on any number of ranks"
     )
     again.add_argument("--overwrite", action="store_true", help="replace the run in --out")
+
+
+def _doctor(command: argparse.ArgumentParser) -> None:
+    command.description = (
+        "Looks at MPI, the cores, memory, and on several hosts also at software, directory, names and ports; starts "
+        "a job of ranks for a moment; says what is wrong, and the command that mends it. Ends within --limit. "
+        "Exit codes: 0 nothing failed (there may be warnings), 1 something did, 2 a mistake in the arguments."
+    )
+    command.add_argument(
+        "config",
+        metavar="CONFIG",
+        nargs="?",
+        help="also: is there memory for this config? a TOML file or a recipe",
+    )
+    command.add_argument(
+        "-n",
+        "--ranks",
+        metavar="N",
+        type=_positive,
+        help="ranks to try; default: 2, or the slots of the hosts",
+    )
+    where = command.add_mutually_exclusive_group()
+    where.add_argument(
+        "--hosts", metavar="A:8,B:8", help="the hosts, as for `dtrain launch`; default: this one"
+    )
+    where.add_argument("--hostfile", metavar="FILE", help="the same, a line a host: `a slots=8` or `a:8`")
+    command.add_argument("--rsh-agent", dest="agent", metavar="PROGRAM", help="in place of ssh")
+    command.add_argument(
+        "--limit", metavar="SECONDS", type=_positive, default=10, help="for all of it; default: 10"
+    )
+    command.add_argument("--json", action="store_true", help="as one JSON object")
 
 
 def _debug(command: argparse.ArgumentParser) -> None:

@@ -37,6 +37,10 @@ def _run(arguments: list[str], scope: Scope) -> int:
         from .train import train
 
         return train(options, scope)
+    if options.command == "doctor":
+        from .doctor import doctor
+
+        return doctor(options, scope)
     if options.command == "debug":
         from .debug import debug
 

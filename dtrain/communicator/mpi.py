@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -294,18 +295,8 @@ def load_mpi() -> Any:
     Raises:
         UserError: there is no MPI library, or it fits neither the launcher nor the host.
     """
-    try:
-        import mpi4py
-
-        recovers = can_recover()
-        if "mpi4py.MPI" not in sys.modules:
-            mpi4py.rc.initialize = False
-            mpi4py.rc.finalize = not recovers
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # of a wrong mpirun, which `fitting` says better
-            from mpi4py import MPI
-    except (ImportError, RuntimeError) as error:
-        raise UserError(f"{NO_MPI} ({str(error).splitlines()[0]})") from error
+    recovers = can_recover()
+    MPI = _imported(finalize=not recovers)
     if not MPI.Is_initialized():
         check_library(launched(), MPI.get_vendor())
         check_shared_memory(launched(), MPI.get_vendor())
@@ -313,6 +304,45 @@ def load_mpi() -> Any:
     if recovers:
         ENDING.watch(MPI)
     return MPI
+
+
+def _imported(finalize: bool) -> Any:
+    """Returns the module `mpi4py.MPI`, without initialising MPI. finalize: whether it does so at the end.
+
+    Raises UserError where there is no MPI library.
+    """
+    try:
+        import mpi4py
+
+        if "mpi4py.MPI" not in sys.modules:
+            mpi4py.rc.initialize = False
+            mpi4py.rc.finalize = finalize
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of a wrong mpirun, which `fitting` says better
+            from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        raise UserError(f"{NO_MPI} ({str(error).splitlines()[0]})") from error
+    return MPI
+
+
+def loaded_library() -> dict[str, Any]:
+    """Returns the vendor, version (a list of numbers) and path of the MPI library that Python loads, unstarted.
+
+    Raises UserError where there is none.
+    """
+    MPI = _imported(finalize=True)
+    vendor, version = MPI.get_vendor()
+    return {"vendor": vendor, "version": list(version), "path": _mapped("libmpi.so", "libmpi-")}
+
+
+def _mapped(*stems: str) -> str | None:
+    """Returns the path of the shared library, loaded here, whose name starts so."""
+    with suppress(OSError):
+        for line in Path("/proc/self/maps").read_text(errors="replace").splitlines():
+            path = line.split(None, 5)[-1]
+            if path.rpartition("/")[2].startswith(stems):
+                return path
+    return None
 
 
 def _world(mpi: Any) -> MPI.Comm:

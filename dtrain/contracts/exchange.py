@@ -122,7 +122,8 @@ class GradientExchange(Exchange):
 
     bucket: MiB of gradient in a bucket, above 0: whole blocks of 1024 elements, at least one, cut from the flat array
     of parameters from its start, so that the config alone fixes them. overlap: whether a bucket sets out as soon
-    as the backward pass has left it, instead of after the whole pass; `total` is the same in both cases.
+    as the backward pass has left it, instead of after the whole pass; `total` is the same in both cases. Of several
+    micro-batches an exact exchange sends each; any other meets once, when all have been added up, and hides nothing.
     """
 
     exact: ClassVar[bool] = False

@@ -40,6 +40,7 @@ class Buckets(Whole):
         self._traffic = Traffic(communicator)
         self._left: set[int] = set()
         self._under_way = False
+        self._finite = True
         self.scale = 1.0
         self.buckets = [
             Bucket(self, number, place)
@@ -59,7 +60,11 @@ class Buckets(Whole):
             self._left.remove(number)
             bucket = self.buckets[number]
             bucket.begin()
-            self._traffic.start(number, checked(self._total(bucket), self.exchange))
+            self._traffic.start(number, self._run(bucket))
+
+    def _run(self, bucket: Bucket) -> Moves[None]:
+        yield from checked(self._total(bucket), self.exchange)
+        self._finite = self._finite and bucket.is_finite()
 
     def start_rest(self) -> None:
         """Starts the buckets that are left: those of parameters that got no gradient."""
@@ -79,10 +84,10 @@ class Buckets(Whole):
         self._under_way = False
         self._announce("finish buckets")
         self._traffic.finish()
-        return self.gradient, all(map(is_finite, self.nodes)) and is_finite(self.gradient)
+        return self.gradient, self._finite
 
     def _begin(self, scale: float) -> None:
-        self.scale = scale
+        self.scale, self._finite = scale, True
         self._left = {bucket.number for bucket in self.buckets}
 
     def _announce(self, name: str) -> None:
@@ -130,6 +135,11 @@ class Bucket(Stretch):
             fold(self._nodes, self.whole.scale, self._gradient)
         return self._gradient
 
+    def is_finite(self) -> bool:
+        """Tells whether what was made of it is finite, and what this rank had; an exact total shows both."""
+        hidden = [] if self.whole.exchange.exact else self._nodes
+        return is_finite(self._gradient) and all(map(is_finite, hidden))
+
     @cached_property
     def _tree(self) -> TreeSum:
         whole = self.whole
@@ -138,9 +148,9 @@ class Bucket(Stretch):
     def exact(self) -> Moves[None]:
         tree, block = self._tree, self.whole.block
         yield from tree.add()
-        own = np.multiply(tree.total, self.whole.scale)
+        np.multiply(tree.total, self.whole.scale, out=self._gradient[tree.own])
         places = [slice(a * block, b * block) for a, b in tree.ranges]
-        yield from all_gather(self.rank, places, own, self._gradient)
+        yield from all_gather(self.rank, places, self._gradient)
         self._filled = True
 
 

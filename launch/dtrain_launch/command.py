@@ -26,6 +26,11 @@ def command_line(job: Job, flavour: Flavour) -> tuple[list[str], dict[str, str]]
     return arguments, variables
 
 
+def carried(names: Iterable[str]) -> list[str]:
+    """Those of the variables that Python, MPI and dtrain read, which must be alike on all hosts; sorted."""
+    return sorted(name for name in names if name.startswith(_CARRIED))
+
+
 def shell_line(arguments: Sequence[str], variables: Mapping[str, str]) -> str:
     """The same as one line that can be pasted into a shell."""
     settings = [f"{name}={shlex.quote(value)}" for name, value in variables.items()]
@@ -65,11 +70,10 @@ def _ranks(dialect: Dialect, job: Job) -> Iterator[str]:
 
 
 def _exports(dialect: Dialect, job: Job, variables: Mapping[str, str]) -> Iterator[str]:
-    """What Python, MPI and dtrain read must be alike on all hosts."""
+    """The flags that carry variables to the hosts, where this MPI needs any."""
     if job.hosts and dialect.export is not None:
-        for name in sorted({*job.environment, *variables}):
-            if name.startswith(_CARRIED):
-                yield from [dialect.export, name]
+        for name in carried({*job.environment, *variables}):
+            yield from [dialect.export, name]
 
 
 def _variables(job: Job, dialect: Dialect) -> dict[str, str]:

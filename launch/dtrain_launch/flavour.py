@@ -33,12 +33,12 @@ class Flavour:
         return f"{_NAMES[self.family]} {'.'.join(map(str, self.version))} ({self.mpirun})"
 
 
-def detect(mpirun: Path, environment: Mapping[str, str]) -> Flavour:
-    """Ask `mpirun` for its version.
+def detect(mpirun: Path, environment: Mapping[str, str], patience: float = _SECONDS) -> Flavour:
+    """Ask `mpirun` for its version; `patience`: seconds for its answer.
 
     Raises LaunchError where it cannot be run or is none of the known three.
     """
-    text = _version_text(mpirun, environment)
+    text = _version_text(mpirun, environment, patience)
     family, version = read_version(text, mpirun)
     return Flavour(family, version, _starter(family, mpirun))
 
@@ -51,7 +51,7 @@ def read_version(text: str, mpirun: Path) -> tuple[Family, tuple[int, ...]]:
     raise _unknown(mpirun, repr(_first_line(text)))
 
 
-def _version_text(mpirun: Path, environment: Mapping[str, str]) -> str:
+def _version_text(mpirun: Path, environment: Mapping[str, str], patience: float) -> str:
     # Intel's mpirun is a script that finds its own program only on PATH.
     path = os.pathsep.join([str(mpirun.parent), environment.get("PATH", os.defpath)])
     try:
@@ -61,13 +61,13 @@ def _version_text(mpirun: Path, environment: Mapping[str, str]) -> str:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=_SECONDS,
+            timeout=patience,
             check=False,
         )
     except OSError as error:
         raise _unknown(mpirun, error.strerror or str(error)) from error
     except subprocess.TimeoutExpired as error:
-        raise _unknown(mpirun, f"nothing within {_SECONDS:g} s") from error
+        raise _unknown(mpirun, f"nothing within {patience:g} s") from error
     return answer.stdout.decode(errors="replace")
 
 

@@ -43,10 +43,10 @@ def unreachable(hosts: Iterable[Host], agent: str | None, seconds: float = SECON
 
     Where there is no such program, nobody is known to be lost.
     """
-    shell = _shell(agent)
+    shell = remote_shell(agent)
     if shutil.which(shell[0]) is None:
         return set()
-    answers = ask([host.name for host in hosts if not _is_here(host.name)], shell, "true", seconds)
+    answers = ask([host.name for host in hosts if not is_here(host.name)], shell, "true", seconds)
     return {name for name, answer in answers.items() if answer.code != 0}
 
 
@@ -62,10 +62,10 @@ def check_hosts(
 
     Where the user has told mpirun of another way to the hosts, nobody is asked.
     """
-    away = [host.name for host in hosts if not _is_here(host.name)]
+    away = [host.name for host in hosts if not is_here(host.name)]
     if not away or (agent is None and any(name.startswith(_OWN_SHELL) for name in environment)):
         return
-    shell = _shell(agent)
+    shell = remote_shell(agent)
     if shutil.which(shell[0]) is None:
         raise LaunchError(
             f"launch: expected a program that starts ranks on other hosts, got {shell[0]!r}, which is not there; "
@@ -150,10 +150,12 @@ def _why(answer: Answer, trial: str, folder: Path, python: str, seconds: float) 
     return f"expected an answer, got: {last}; {works}"
 
 
-def _shell(agent: str | None) -> tuple[str, ...]:
+def remote_shell(agent: str | None) -> tuple[str, ...]:
+    """The words in front of a host and a command; ssh, without a password, where no agent is named."""
     return _SSH if agent is None else tuple(shlex.split(agent))
 
 
-def _is_here(name: str) -> bool:
+def is_here(name: str) -> bool:
+    """Whether a host's name means this one."""
     own = os.uname().nodename
     return name in ("localhost", "127.0.0.1", own, own.partition(".")[0])

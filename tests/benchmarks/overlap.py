@@ -4,8 +4,9 @@
 
 The hosts are network namespaces, so this needs root, `ip`, `tc` and Open MPI. Dense layers of 1000 units, 3.8 MB of
 gradient each, on so many rows that forward and backward take about as long as the exchange takes. In both ranks
-three copies of the net train step by step in turn: with the exact exchange, with `overlap`, and with exact
-exchange whose messages stay away. Times are medians over the rounds of the slower rank's step.
+four copies of the net train step by step in turn: with the exact exchange, with `overlap`, with its buckets after the
+backward pass, and with the exact exchange whose messages stay away. Times are medians over the rounds of the slower
+rank's step.
 
 hidden = (exact − overlap) / (exact − alone)
 """
@@ -91,7 +92,8 @@ def rank(options: argparse.Namespace) -> None:
     rows = options.rows or fitting_rows(communicator, options)
     copies = {
         "exact": Copy(communicator, options, rows),
-        "overlap": Copy(communicator, options, rows, Overlap(bucket=options.bucket)),
+        "overlap": Copy(communicator, options, rows, Overlap(options.bucket)),
+        "after": Copy(communicator, options, rows, Overlap(options.bucket, overlap=False)),
         "alone": Copy(Silent(communicator), options, rows),
     }
     times = measured(communicator, copies, options.rounds)

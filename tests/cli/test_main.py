@@ -21,6 +21,7 @@ CHEAP = {
     "--help": None,
     "train --help": None,
     "launch --help": None,
+    "doctor --help": None,
     "verify --help": None,
     "evaluate --help": None,
     "predict --help": None,
@@ -95,7 +96,8 @@ def test_options_alone_belong_to_train(dtrain):
 REFUSED = {
     "trian": (
         "argument COMMAND: invalid choice: 'trian' "
-        "(choose from 'train', 'launch', 'debug', 'verify', 'evaluate', 'predict', 'plugins'); see `dtrain --help`"
+        "(choose from 'train', 'launch', 'doctor', 'debug', 'verify', 'evaluate', 'predict', 'plugins'); "
+        "see `dtrain --help`"
     ),
     "train digits more": "unrecognized arguments: more; see `dtrain --help`",
     "train --out": "argument --out: expected one argument; see `dtrain train --help`",

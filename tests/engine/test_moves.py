@@ -18,12 +18,13 @@ COUNT = 6
 
 def gathering(rank, ranks, number, found):
     """Two all-gathers, the second of what the first has brought."""
-    own = np.array([100.0 * number + rank, number])
-    every = np.empty(2 * ranks)
-    yield from all_gather(rank, [slice(2 * r, 2 * r + 2) for r in range(ranks)], own, every)
-    again = np.empty(2 * ranks * ranks)
+    every = np.zeros((ranks, 2))
+    every[rank] = 100 * number + rank, number
+    yield from all_gather(rank, [slice(2 * r, 2 * r + 2) for r in range(ranks)], every.reshape(-1))
+    again = np.zeros(2 * ranks * ranks)
     places = [slice(2 * ranks * r, 2 * ranks * (r + 1)) for r in range(ranks)]
-    yield from all_gather(rank, places, every + rank, again)
+    again[places[rank]] = every.reshape(-1) + rank
+    yield from all_gather(rank, places, again)
     found[number] = again
 
 

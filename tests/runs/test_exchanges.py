@@ -70,13 +70,11 @@ KINDS = {
 @pytest.mark.parametrize("changes", KINDS.values(), ids=KINDS)
 def test_overlap_ends_in_the_bits_of_exact_on_any_ranks_and_bf16_does_not(run, changes):
     exact = run("exact", 1, changes)
-    small = {"name": "overlap", "bucket": 1 / 256}
-    for ranks in (1, 2, 3, 5):
-        for exchange in ("overlap", small):
-            done = run(exchange, ranks, changes)
-            assert [done[key] for key in ("weights_sha256", "train", "validation")] == [
-                exact[key] for key in ("weights_sha256", "train", "validation")
-            ], (ranks, exchange)
+    for ranks, bucket in ((1, 1.0), (2, 1 / 256), (3, 1.0), (5, 1 / 256)):
+        done = run({"name": "overlap", "bucket": bucket}, ranks, changes)
+        assert [done[key] for key in ("weights_sha256", "train", "validation")] == [
+            exact[key] for key in ("weights_sha256", "train", "validation")
+        ], ranks
     assert weights(run("bf16", 3, changes)) != weights(exact)
 
 
@@ -113,7 +111,7 @@ def test_a_run_goes_on_from_any_checkpoint_on_as_many_ranks(run, exchange, elsew
     whole = run(exchange, 3, changes, out="whole")
     steps = [int(p.stem[5:]) for p in sorted((elsewhere / "whole" / "checkpoints").glob("step-*"))]
     assert len(steps) >= 5
-    for step in steps[:3]:
+    for step in steps[1:3]:
         cut_back(elsewhere / "whole", elsewhere / f"cut-{step}", step)
         again = run(exchange, 3, changes, out=f"cut-{step}", resume=True)
         assert weights(again) == weights(whole), step
@@ -134,7 +132,7 @@ def test_without_a_ranks_own_arrays_a_run_goes_on_to_another_end(run, exchange, 
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES.values(), ids=EXCHANGES)
-@pytest.mark.parametrize("ranks", [1, 2, 5])
+@pytest.mark.parametrize("ranks", [2, 5])
 def test_a_run_goes_on_on_another_number_of_ranks(run, exchange, ranks, elsewhere):
     changes = {"checkpoint": {"steps": 1, "keep": 100}}
     run(exchange, 3, changes, out="whole")
@@ -144,7 +142,7 @@ def test_a_run_goes_on_on_another_number_of_ranks(run, exchange, ranks, elsewher
     assert np.isfinite(done["train"]["loss"])
 
 
-@pytest.mark.parametrize("before", ["exact", *EXCHANGES])
+@pytest.mark.parametrize("before", ["exact", "overlap", "bf16", "outer momentum"])
 @pytest.mark.parametrize("after", ["exact", "top_k", "outer momentum"])
 def test_a_run_goes_on_with_another_exchange(run, before, after, elsewhere):
     run(EXCHANGES.get(before, before), 3, {"train.epochs": 1}, out="out")

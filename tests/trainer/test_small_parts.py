@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import threading
 
@@ -62,7 +63,7 @@ def test_agreement_raises_the_lowest_ranks_error_with_its_class_on_all():
         except UserError as error:
             return type(error), str(error), error.everywhere
 
-    assert run_ranks(3, rank) == [(DataError, "rank 1 of 3: bad rows", True)] * 3
+    assert run_ranks(3, rank) == [(DataError, f"rank 1 of 3 on {platform.node()}: bad rows", True)] * 3
     assert agree(SerialCommunicator(), lambda: "fine") == "fine"
 
 

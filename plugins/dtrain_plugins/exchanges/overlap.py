@@ -15,7 +15,7 @@ class Overlap(GradientExchange):
 
     As many numbers travel as in `exact`; each rank then updates all parameters for itself, which takes the time of
     N slices. For links that are slow beside the backward pass (Li et al., "PyTorch Distributed: experiences on
-    accelerating data parallel training", 2020, §3.2).
+    accelerating data parallel training", 2020, §3.2); on one host there is nothing to hide, and `exact` is faster.
 
     bucket: MiB of gradient in a bucket, > 0. overlap: whether buckets set out during the backward pass.
     """

@@ -42,7 +42,7 @@ def sent(exchange, ranks):
         )
         counting.reset()
         job.step(job.batches.whole(0), 0, 0)
-        large = counting.bytes["exchange"]
+        large = counting.bytes["begin"] + counting.bytes["exchange"]
         return large + (4 * 8 * 1024 // ranks * (ranks - 1) if exchange.__class__ is not Overlap else 0)
 
     return run_ranks(ranks, rank, share_memory=False)
