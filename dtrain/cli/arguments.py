@@ -36,6 +36,7 @@ def parser() -> Parser:
     )
     _debug(commands.add_parser("debug", help="an N-rank job in this one process", allow_abbrev=False))
     _verify(commands.add_parser("verify", help="the same bits on any number of ranks?", allow_abbrev=False))
+    _plan(commands.add_parser("plan", help="how fast on how many ranks?", allow_abbrev=False))
     _evaluate(commands.add_parser("evaluate", help="loss and metrics of a run", allow_abbrev=False))
     _predict(commands.add_parser("predict", help="what a run says of samples", allow_abbrev=False))
     _plugins(commands.add_parser("plugins", help="what is installed, and from where", allow_abbrev=False))
@@ -148,6 +149,41 @@ def _verify(command: argparse.ArgumentParser) -> None:
         "--record", metavar="DIR", help=argparse.SUPPRESS
     )  # what each rank process is called with
     command.add_argument("--keep", type=int, help=argparse.SUPPRESS)
+
+
+def _plan(command: argparse.ArgumentParser) -> None:
+    command.description = (
+        "Says what to expect of a config on each number of ranks, before there are so many: the time of a step, "
+        "samples a second, efficiency, messages, memory, and from where on more ranks are a waste. Runs a few ranks "
+        "for a few seconds to see what they compute, counts what many would send, and measures or is told what "
+        "messages cost."
+    )
+    _config(command)
+    command.add_argument(
+        "--ranks", metavar="N,N,…", type=_ranks,
+        help="numbers of ranks, such as 2,8,64,1024; default: doublings up to all that the hosts take",
+    )  # fmt: skip
+    command.add_argument(
+        "--hosts",
+        metavar="A:8,B:8",
+        help="the hosts, and how many ranks each is meant for; default: this machine",
+    )
+    command.add_argument("--hostfile", metavar="FILE", help="the same, a line a host: `a slots=8` or `a:8`")
+    command.add_argument(
+        "--per-host",
+        metavar="K",
+        type=_positive,
+        help="ranks a host, of hosts like this one; default: its cores",
+    )
+    command.add_argument(
+        "--network", metavar="RATE,LATENCY", help="between hosts, instead of a measurement: 10gbit,50us"
+    )
+    command.add_argument(
+        "--against", metavar="RUN",
+        help="the folder of a finished run to compare with; default: the last of this config in runs/",
+    )  # fmt: skip
+    command.add_argument("--json", action="store_true", help="as one JSON object")
+    command.add_argument("--probe", help=argparse.SUPPRESS)  # what each process that measures is called with
 
 
 def _ranks(text: str) -> list[int]:

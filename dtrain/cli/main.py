@@ -57,6 +57,10 @@ def _run(arguments: list[str], scope: Scope) -> int:
         from .verify import verify
 
         return verify(options, scope)
+    if options.command == "plan":
+        from .plan import plan
+
+        return plan(options, scope)
     from .plugins import plugins
 
     with suppress(BrokenPipeError):  # `dtrain plugins list | head`

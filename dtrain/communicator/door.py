@@ -124,16 +124,21 @@ def _listed(messages: Messages) -> tuple[tuple[int, int, str], ...]:
 
 def _unmatched(calls: Sequence[Call]) -> str | None:
     """The first message of an exchange that is not received as it was sent."""
-    for source, sender in enumerate(calls):
-        for target, receiver in enumerate(calls):
-            sent = [message[1:] for message in sender.sends if message[0] == target]
-            taken = [message[1:] for message in receiver.receives if message[0] == source]
-            for number, (left, right) in enumerate(zip_longest(sent, taken)):
-                if left != right:
-                    return (
-                        f"exchange #{sender.sequence}: message {number} from rank {source} to rank {target}: "
-                        f"rank {source} sends {_words(left)}, rank {target} receives {_words(right)}"
-                    )
+    sent: dict[tuple[int, int], list[tuple[int, str]]] = {}
+    taken: dict[tuple[int, int], list[tuple[int, str]]] = {}
+    for rank, call in enumerate(calls):
+        for target, count, dtype in call.sends:
+            sent.setdefault((rank, target), []).append((count, dtype))
+        for source, count, dtype in call.receives:
+            taken.setdefault((source, rank), []).append((count, dtype))
+    for source, target in sorted(sent.keys() | taken.keys()):
+        pairs = zip_longest(sent.get((source, target), ()), taken.get((source, target), ()))
+        for number, (left, right) in enumerate(pairs):
+            if left != right:
+                return (
+                    f"exchange #{calls[source].sequence}: message {number} from rank {source} to rank {target}: "
+                    f"rank {source} sends {_words(left)}, rank {target} receives {_words(right)}"
+                )
     return None
 
 

@@ -82,8 +82,8 @@ class ThreadCommunicator:
         copies = [(target, array.copy()) for target, array in sends]
         everyone = self._meet("exchange", (sends, receives), copies)
         arrived = {
-            source: iter([array for target, array in messages if target == self.rank])
-            for source, messages in enumerate(everyone)
+            source: iter([array for target, array in everyone[source] if target == self.rank])
+            for source in {source for source, _ in receives}
         }
         for source, array in receives:
             array.reshape(-1)[...] = next(arrived[source]).reshape(-1)

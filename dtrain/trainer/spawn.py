@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -39,12 +40,17 @@ def train_in_ranks(config: Config, ranks: int, out: Path, options: Sequence[str]
     return Result(out, None if code else json.loads((out / "summary.json").read_text("utf-8")), code)
 
 
-def run_dtrain(arguments: Sequence[str], report: Path, variables: Mapping[str, str] | None = None) -> int:
-    """Returns the exit code of a `dtrain` command. Ctrl-C here makes it save and leave.
+def run_dtrain(
+    arguments: Sequence[str], report: Path, variables: Mapping[str, str] | None = None,
+    take: Callable[[str], object] | None = None,
+) -> int:  # fmt: skip
+    """Returns the exit code of a `dtrain` command. Ctrl-C here makes it save and leave, as does this process's end.
 
-    report: gets the error that ends it. variables: of the environment, besides this process's.
+    report: gets the error that ends it. variables: of the environment, besides this process's. take: is given what
+    it writes, as it comes; None: that appears on stderr.
     """
-    environment = {**os.environ, "DTRAIN_REPORT": str(report), **(variables or {})}
+    told = {"DTRAIN_REPORT": str(report), "DTRAIN_STARTER": str(os.getpid())}
+    environment = {**os.environ, **told, **(variables or {})}
     if sys.stderr is not None and sys.stderr.isatty():
         environment.setdefault("DTRAIN_PROGRESS", "bar")
     child = subprocess.Popen(
@@ -53,10 +59,10 @@ def run_dtrain(arguments: Sequence[str], report: Path, variables: Mapping[str, s
         start_new_session=True,
     )  # fmt: skip
     assert child.stdout is not None
-    with child, child.stdout:
+    with child, child.stdout, _interruptible():
         while True:
             try:
-                _pass_on(child.stdout)
+                _read(child.stdout, take) if take else _pass_on(child.stdout)
                 return child.wait()
             except KeyboardInterrupt:
                 child.send_signal(signal.SIGINT)
@@ -65,13 +71,35 @@ def run_dtrain(arguments: Sequence[str], report: Path, variables: Mapping[str, s
                 raise
 
 
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C raises KeyboardInterrupt at once: an event loop would only note it, and see to it when we are done."""
+    before = signal.getsignal(signal.SIGINT)
+    mine = threading.current_thread() is threading.main_thread() and callable(before)
+    if mine:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if mine:
+            signal.signal(signal.SIGINT, before)
+
+
 def _pass_on(stream: IO[bytes]) -> None:
     """Writes to stderr, of a terminal or a notebook, as it comes."""
+    _read(stream, _show)
+
+
+def _read(stream: IO[bytes], take: Callable[[str], object]) -> None:
     text = codecs.getincrementaldecoder("utf-8")(errors="replace")
     while chunk := os.read(stream.fileno(), 65536):
-        with suppress(OSError):
-            sys.stderr.write(text.decode(chunk))
-            sys.stderr.flush()
+        take(text.decode(chunk))
+
+
+def _show(text: str) -> None:
+    with suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 def error_of(code: int, report: Path, asked: Path, source: str) -> DtrainError:

@@ -18,6 +18,7 @@ from dtrain_launch.inside import Silent, check_alone
 from dtrain_launch.job import Job, logged_program
 from dtrain_launch.logs import Logs
 from dtrain_launch.probe import check_hosts
+from dtrain_launch.processes import follow_starter
 from dtrain_launch.run import run_of
 
 
@@ -33,6 +34,7 @@ def main(argv: list[str]) -> int:
         job, flavour = _job(options), _flavour(options)
         if not options.dry_run:
             check_alone(os.environ)
+            follow_starter(os.environ)
             if options.named:
                 check_hosts(job.hosts, job.agent, Path.cwd(), job.program[0], job.environment)
         return launch(job, flavour, options.restarts, logs=options.logs, dry_run=options.dry_run)

@@ -8,7 +8,7 @@ from dtrain_launch.errors import LaunchError
 
 SCHEDULERS = ("slurm", "pbs", "lsf", "kubernetes")
 SUBCOMMANDS = ("train", "evaluate", "predict")
-OF_DTRAIN = ("verify",)
+OF_DTRAIN = ("verify", "plan")
 """Subcommands that dtrain itself starts so."""
 EXAMPLE = "dtrain launch -n 4 -- train digits"
 

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -63,6 +63,15 @@ def die_with_parent() -> Callable[[], None]:
     """A function for a new child to call: it gets SIGTERM when its parent is gone, even by kill -9."""
     prctl = _prctl()
     return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def follow_starter(environment: Mapping[str, str]) -> None:
+    """Get SIGTERM when the process is gone that DTRAIN_STARTER names, if it has started this one.
+
+    For a Python session that waits for its ranks: its kernel may be restarted.
+    """
+    if environment.get("DTRAIN_STARTER") == str(os.getppid()):
+        die_with_parent()()
 
 
 class Brood:

@@ -96,7 +96,7 @@ def test_options_alone_belong_to_train(dtrain):
 REFUSED = {
     "trian": (
         "argument COMMAND: invalid choice: 'trian' "
-        "(choose from 'train', 'launch', 'doctor', 'debug', 'verify', 'evaluate', 'predict', 'plugins'); "
+        "(choose from 'train', 'launch', 'doctor', 'debug', 'verify', 'plan', 'evaluate', 'predict', 'plugins'); "
         "see `dtrain --help`"
     ),
     "train digits more": "unrecognized arguments: more; see `dtrain --help`",
