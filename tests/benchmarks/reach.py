@@ -1,6 +1,6 @@
 """The callback `reach`: a run ends once its held-out accuracy is there, and leaves what that took in `reach.json`.
 
-A plugin of the benchmarks alone: `installed` puts an entry point for it into a folder for PYTHONPATH.
+A plugin of the benchmarks alone: `install` puts an entry point for it into a folder for PYTHONPATH.
 """
 
 from __future__ import annotations
