@@ -37,9 +37,9 @@ def measure(arguments: argparse.Namespace, hosts: Hosts) -> Results:
     results: Results = {name: {way: [] for way in chosen(arguments, name)} for name in arguments.nets}
     for name, ways in results.items():
         net = NETS[name]
-        for seed in range(arguments.rounds):
+        for seed in range(arguments.first_seed, arguments.first_seed + arguments.rounds):
             for way in ways:
-                progress(f"{name}: round {seed + 1} of {arguments.rounds}, {way}")
+                progress(f"{name}: {way}, seed {seed} of {arguments.rounds} from {arguments.first_seed}")
                 text = config(net, net.ways[way], data, seed, arguments.accuracy, arguments.epochs)
                 ways[way].append(run(hosts, net.ways[way], text))
     progress("")
@@ -90,6 +90,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="a folder with the four files of MNIST")
     parser.add_argument("--rounds", type=int, default=3, help="each with a seed of its own")
+    parser.add_argument("--first-seed", type=int, default=0, help="0, 1 and 2 were used to find the options")
     parser.add_argument("--nets", default=",".join(NETS), help="comma-separated (default: %(default)s)")
     parser.add_argument("--ways", default="", help="comma-separated; one host is always run (default: all)")
     parser.add_argument("--rate", default="100mbit", help="of each host's way out (default: %(default)s)")
