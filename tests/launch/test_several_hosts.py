@@ -64,13 +64,16 @@ def summary(folder: Path) -> dict:
     return json.loads((folder / "summary.json").read_text())
 
 
+def weights_of_one_process(out: Path, *more: str) -> str:
+    command = [sys.executable, "-P", "-m", "dtrain", "train", "digits", "--out", str(out), *CONFIG, *more]
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    return summary(out)["weights_sha256"]
+
+
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory) -> str:
     """The weights that one process comes to."""
-    out = tmp_path_factory.mktemp("alone") / "run"
-    command = [sys.executable, "-P", "-m", "dtrain", "train", "digits", "--out", str(out), *CONFIG]
-    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    return summary(out)["weights_sha256"]
+    return weights_of_one_process(tmp_path_factory.mktemp("alone") / "run")
 
 
 def wait_for_a_checkpoint(fake, run: Path) -> None:
@@ -88,6 +91,20 @@ def test_a_hostfile_in_both_dialects_comes_to_the_weights_of_one_process(
     ranks = json.loads((tmp_path / "run/ranks.json").read_text())
     assert [one["host"] for one in ranks] == [*hosts.names]
     assert summary(tmp_path / "run")["weights_sha256"] == alone
+
+
+@pytest.mark.usefixtures("hosts")
+def test_three_hosts_and_one_rank_more_on_the_first_come_to_the_same_weights(environment, tmp_path):
+    short = ("--set", "train.epochs=1")
+    with Hosts(3, rate="1gbit") as three:
+        a, b, c = three.names
+        command = three.launch("--hosts", f"{a}:2,{b}:1,{c}:1", *TRAIN, *short)
+        launcher = three.start(a, command, tmp_path, environment)
+        output, _ = launcher.communicate()
+    assert launcher.returncode == 0, output
+    ranks = json.loads((tmp_path / "run/ranks.json").read_text())
+    assert [one["host"] for one in ranks] == [a, a, b, c]
+    assert summary(tmp_path / "run")["weights_sha256"] == weights_of_one_process(tmp_path / "one", *short)
 
 
 def test_the_folder_the_environment_and_the_variables_are_the_same_there(
