@@ -38,7 +38,7 @@ def step_seconds(
             if i == len(work) - 1:
                 break
             took = max(_call(calls[i], rank, placement, links, line) for rank, calls in traces)
-            line.take()
+            line.take(took)
             name = traces[0][1][i].name
             if name == "begin":
                 under_way = max(total, under_way) + took
@@ -55,18 +55,21 @@ class Line:
 
     def __init__(self, link: Link | None, placement: Placement) -> None:
         self._link, self._most = link, placement.most
-        self._credit = self._used = 0.0
+        self._credit = self._used = self._paced = 0.0
 
     def seconds(self, bytes: float) -> float:
         """Returns how long it takes a host to send so many bytes."""
         assert self._link is not None, "ranks on several hosts need a network"
         at_once = min(bytes, self._credit)
-        self._used = max(self._used, at_once)
-        return at_once * self._link.burst_byte + (bytes - at_once) * self._link.byte
+        paced = (bytes - at_once) * self._link.byte
+        self._used, self._paced = max(self._used, at_once), max(self._paced, paced)
+        return at_once * self._link.burst_byte + paced
 
-    def take(self) -> None:
-        """Takes what the last collective has used off the credit."""
+    def take(self, took: float) -> None:
+        """Takes what the last collective has used off the credit; in what it took beyond its paced bytes, more came."""
         self._credit, self._used = self._credit - self._used, 0.0
+        self.rest(max(0.0, took - self._paced))
+        self._paced = 0.0
 
     def rest(self, seconds: float) -> None:
         """Lets time pass in which nothing is sent."""

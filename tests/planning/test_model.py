@@ -85,12 +85,22 @@ METERED = Links(HOST, Link(0.0, 0.0, 0.0, 1e-7, burst=100_000, burst_byte=1e-9))
 def test_a_metered_line_earns_its_credit_while_ranks_compute():
     call = Call("exchange", 0, sends=((1, 50_000),))
     two = Placement((1, 1))
-    busy = seconds(two, METERED, call, work=[0.001, 0.0])  # earns 10,000 bytes a step
-    assert busy == pytest.approx(0.001 + 10_000 * 1e-9 + 40_000 * 1e-7, rel=1e-3)
+    busy = seconds(two, METERED, call, work=[0.001, 0.0])
+    assert busy == pytest.approx(50_000 * 1e-7, rel=1e-3)  # the line's pace alone: work hides behind it
     lazy = seconds(two, METERED, call, work=[0.01, 0.0])  # earns all that it sends
     assert lazy == pytest.approx(0.01 + 50_000 * 1e-9)
     unmetered = seconds(two, LINKS, call, work=[0.001, 0.0])
     assert unmetered == pytest.approx(0.001 + 300e-6 + 50_000 * 1e-7)
+
+
+def test_a_metered_line_earns_its_credit_while_messages_find_their_way():
+    link = Link(0.0, 0.003, 0.0, 1e-7, burst=100_000, burst_byte=1e-9)
+    trace = (Call("allgather", 20_000), Call("exchange", 0, sends=((1, 30_000),)))
+    found = step_seconds([(0, trace)], [0.0] * 3, Placement((1, 1)), Links(HOST, link))
+    assert found == pytest.approx(50_000 * 1e-7, rel=2e-3)
+    slow = Link(0.0, 0.03, 0.0, 1e-7, burst=100_000, burst_byte=1e-9)
+    found = step_seconds([(0, trace)], [0.0] * 3, Placement((1, 1)), Links(HOST, slow))
+    assert found == pytest.approx(0.03 + 50_000 * 1e-9, rel=2e-3)
 
 
 def test_hosts_are_filled_in_order_and_more_of_their_kind_imagined():
