@@ -12,8 +12,9 @@ deadlock  all ranks wait, each in a collective of its own or all in one         
 
 The limit of "stuck" is at least four times the longest wait that ended well, so that a job whose ranks are
 unlike learns what is usual there. A rank that says it is busy with what may take long on one rank alone
-(loading data, writing a checkpoint, a callback at the end of an epoch) is given 30 limits; after the first,
-the screen tells whom the others wait for. A rank in a debugger is waited for without end.
+(loading data, writing a checkpoint, a callback at the end of an epoch) is given 30 limits, or 4 where it is on
+another host from which nothing is heard; after the first, the screen tells whom the others wait for. A rank in a
+debugger is waited for without end.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ TICK = 0.25  # seconds between two beats of a watchdog
 SILENT = 6 * TICK
 AT_ONCE = 1.0  # seconds that ranks in different collectives have to stand still
 PATIENCE, USUAL = 30, 4
+UNSEEN = (
+    4  # limits for a busy rank on another host from which nothing is heard: it, or the way to it, may be gone
+)
 ELSEWHERE = 1.25  # limits for a rank on another host, whose neighbours know better
 
 
@@ -189,10 +193,12 @@ def _stuck(live: Sequence[Seen], wait: float, limit: float, usual: float) -> Ver
 
 def _given(one: Seen, waiting: Sequence[Seen]) -> float:
     """A rank's limits. What it showed before it fell silent may be over, as the others' collectives tell."""
-    newest = max(other.row.sequence for other in waiting)
-    if one.silent >= SILENT and one.row.sequence < newest - 1 and one.patience == PATIENCE:
-        return max(1.0 if other.row.place and not other.row.place.busy else PATIENCE for other in waiting)
-    return one.patience
+    if one.silent < SILENT or one.patience != PATIENCE:
+        return one.patience
+    given: float = PATIENCE
+    if one.row.sequence < max(other.row.sequence for other in waiting) - 1:
+        given = max(1 if other.row.place and not other.row.place.busy else PATIENCE for other in waiting)
+    return min(given, UNSEEN) if one.state is State.UNKNOWN else given
 
 
 @dataclass

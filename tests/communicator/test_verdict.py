@@ -72,6 +72,25 @@ CASES = {
         [(WAITS, 0, 7.5), (WORKS, 7.5, 7.5, State.UNKNOWN)],
         (Fate.STUCK, [1], True),
     ),
+    "another host's busy rank that is heard": (
+        [(WAITS, 0, 25), (replace(WORKS, place=BUSY), 0, 25, State.UNKNOWN)],
+        (Fate.STUCK, [1], False),
+    ),
+    "another host's busy rank from which nothing is heard": (
+        [(WAITS, 0, 24), (replace(WORKS, place=BUSY), 24, 24, State.UNKNOWN)],
+        (Fate.STUCK, [1], True),
+    ),
+    "the same, while all of them are busy": (
+        [
+            (replace(WAITS, place=BUSY), 0, 24),
+            (replace(WORKS, place=BUSY, sequence=9), 24, 24, State.UNKNOWN),
+        ],
+        (Fate.STUCK, [1], True),
+    ),
+    "the same, not for long": (
+        [(WAITS, 0, 23), (replace(WORKS, place=BUSY), 23, 23, State.UNKNOWN)],
+        None,
+    ),
     "different collectives of one number": (
         [(WAITS, 0, 1), (replace(WAITS, kind="share None None"), 0, 1), (WORKS, 0, 0)],
         (Fate.MISMATCH, [0, 1], True),
