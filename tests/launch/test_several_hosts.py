@@ -80,6 +80,13 @@ def wait_for_a_checkpoint(fake, run: Path) -> None:
     fake.wait_until(lambda: any(run.glob("checkpoints/step-*.safetensors")), "a checkpoint")
 
 
+def wait_for_epochs(fake, run: Path, count: int) -> None:
+    metrics = run / "metrics.jsonl"
+    fake.wait_until(
+        lambda: metrics.exists() and len(metrics.read_text().splitlines()) >= count, f"{count} epochs"
+    )
+
+
 def test_a_hostfile_in_both_dialects_comes_to_the_weights_of_one_process(
     hosts, start_on_first, tmp_path, alone
 ):
@@ -157,7 +164,7 @@ def test_a_host_that_is_cut_off_and_lives_on_is_named_and_left_out(
     launcher = start_on_first(*words, DTRAIN_STOP_LIMIT="2")
     run = tmp_path / "run"
     try:
-        wait_for_a_checkpoint(fake, run)
+        wait_for_epochs(fake, run, 2)  # by then the hosts' watchdogs have heard of each other
         hosts.cut(lost)
         output, _ = launcher.communicate(timeout=60)  # TCP by itself would wait for a quarter of an hour
     finally:
