@@ -51,6 +51,7 @@ VARIABLE = "DTRAIN_STOP_LIMIT"
 
 DEBUGGERS = ("/pdb.py", "/bdb.py")
 ROWS_A_TICK = 32
+GREETING = 0.5  # seconds in which hosts that are there have heard of each other
 TURN = 1.5  # seconds between hosts: by then the report of one has ended the job
 LATER = 2 * TICK  # until the others have shown where they are
 
@@ -84,6 +85,7 @@ class Watchdog:
         self._dump = Dump()
         self._thread = threading.Thread(target=self._run, name="dtrain watchdog", daemon=True)
         self._board.write(at, self._row())
+        self._greet()
         atexit.register(self.close)
         self._thread.start()
 
@@ -110,6 +112,18 @@ class Watchdog:
                 self._post.close()
 
     # ------------------------------------------------------------------ what it shows
+
+    def _greet(self) -> None:
+        """Lets the hosts hear of each other before work begins: one that is lost at once is missed then, too.
+
+        Where a firewall stops datagrams, it gives up.
+        """
+        until = time.monotonic() + GREETING
+        while self._post is not None and time.monotonic() < until:
+            self._show(0)
+            if all(self._board.read(at) is not None for at in range(self._board.size)):
+                return
+            time.sleep(GREETING / 10)
 
     def _run(self) -> None:
         every, tick, last = 1 + self._board.size // ROWS_A_TICK, 0, time.monotonic()

@@ -13,10 +13,12 @@ from dataclasses import replace
 
 import pytest
 
+from dtrain.communicator import run_ranks
 from dtrain.communicator.board import Board
 from dtrain.communicator.door import Door
 from dtrain.communicator.memory import private
 from dtrain.communicator.place import Place
+from dtrain.communicator.post import Post
 from dtrain.communicator.verdict import Row
 from dtrain.communicator.watchdog import Watchdog, limit_of
 
@@ -171,3 +173,21 @@ def test_it_tells_a_main_thread_whose_collective_failed_in_which_the_ranks_are(b
 )
 def test_the_environments_limit_wins(configured, variable, limit):
     assert limit_of(configured, {} if variable is None else {"DTRAIN_STOP_LIMIT": variable}) == limit
+
+
+@pytest.mark.parametrize("blocked", [False, True], ids=["heard", "blocked"])
+def test_hosts_have_heard_of_each_other_before_work_begins(monkeypatch, blocked):
+    """Else one that is cut off at once would be waited for without end. A firewall costs half a second."""
+    monkeypatch.setattr("platform.node", lambda: "localhost")
+    if blocked:
+        monkeypatch.setattr(Post, "send", lambda *_: None)
+
+    def rank(communicator):
+        me, board = communicator.rank, Board(2, private)
+        post = Post(me, communicator.share)
+        one = Watchdog(board, me, lambda: (me, 2), Door(), "none", False, lambda: None, me, post)
+        heard = board.read(1 - me) is not None
+        one.close()
+        return heard
+
+    assert run_ranks(2, rank) == [not blocked] * 2
