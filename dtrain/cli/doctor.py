@@ -14,6 +14,7 @@ from dtrain.config import load
 from dtrain.errors import ConfigError, on_all_ranks
 
 from .guard import FAILED, Scope
+from .hosts import given_hosts
 
 if TYPE_CHECKING:
     from dtrain.doctor.asked import Asked
@@ -56,14 +57,9 @@ def _asked(options: argparse.Namespace) -> Asked:
     from dtrain.doctor.asked import Asked
     from dtrain_launch.allocation import read_allocation
     from dtrain_launch.errors import LaunchError
-    from dtrain_launch.hosts import read_hostfile, read_hosts, slots_of
+    from dtrain_launch.hosts import slots_of
 
-    try:
-        hosts = read_hosts(options.hosts) if options.hosts is not None else ()
-        if options.hostfile is not None:
-            hosts = read_hostfile(Path(options.hostfile))
-    except LaunchError as error:
-        raise ConfigError(f"doctor{str(error).removeprefix('launch')}") from error
+    hosts = given_hosts(options, "doctor")
     found, misallocated = None, ""
     try:
         found = None if hosts else read_allocation(os.environ)

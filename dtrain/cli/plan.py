@@ -13,6 +13,7 @@ from dtrain.errors import ConfigError, on_all_ranks
 from dtrain.threads import set_threads, threads_for
 
 from .guard import Scope
+from .hosts import given_hosts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,20 +52,10 @@ def _doublings(most: int) -> list[int]:
 
 
 def _hosts(options: argparse.Namespace) -> Sequence[tuple[str, int]]:
-    from dtrain_launch.errors import LaunchError
-    from dtrain_launch.hosts import read_hostfile, read_hosts
-
     given = [options.hosts, options.hostfile, options.per_host]
     if sum(option is not None for option in given) > 1:
         raise ConfigError("plan: expected one of --hosts, --hostfile and --per-host, got two; leave one out")
-    try:
-        if options.hosts is not None:
-            return [(host.name, host.slots) for host in read_hosts(options.hosts)]
-        if options.hostfile is not None:
-            return [(host.name, host.slots) for host in read_hostfile(Path(options.hostfile))]
-    except LaunchError as error:
-        raise ConfigError(f"plan{str(error).removeprefix('launch')}") from error
-    return []
+    return [(host.name, host.slots) for host in given_hosts(options, "plan")]
 
 
 def _probe(what: str, config: Config, scope: Scope) -> int:
