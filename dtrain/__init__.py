@@ -32,6 +32,7 @@ _HOME = {
     "Rows": "dtrain.contracts",
     "Run": "dtrain.contracts",
     "Schedule": "dtrain.contracts",
+    "Schema": "dtrain.contracts",
     "Solver": "dtrain.contracts",
     "Subset": "dtrain.contracts",
     "Taken": "dtrain.contracts",
@@ -92,6 +93,7 @@ if TYPE_CHECKING:
     from dtrain.contracts import Rows as Rows
     from dtrain.contracts import Run as Run
     from dtrain.contracts import Schedule as Schedule
+    from dtrain.contracts import Schema as Schema
     from dtrain.contracts import Solver as Solver
     from dtrain.contracts import Subset as Subset
     from dtrain.contracts import Taken as Taken

@@ -2,7 +2,7 @@
 
 from .activation import Activation
 from .callback import Callback, Run
-from .dataset import ArrayRows, Dataset, Rows, Subset
+from .dataset import ArrayRows, Dataset, MappedRows, Rows, Subset
 from .exchange import Exchange, GradientExchange, GradientPart, Messages, Moves, ValueExchange, ValuePart
 from .initializer import Initializer
 from .layer import Layer
@@ -12,6 +12,7 @@ from .optimizer import Optimizer, UpdateContext
 from .procedure import Course, Procedure, Taken
 from .regularizer import Regularizer
 from .schedule import Schedule
+from .schema import Schema, TargetKind
 from .solver import Problem, Solver
 from .transform import Transform
 
@@ -45,6 +46,7 @@ __all__ = [
     "Initializer",
     "Layer",
     "Loss",
+    "MappedRows",
     "Messages",
     "Metric",
     "Moves",
@@ -55,9 +57,11 @@ __all__ = [
     "Rows",
     "Run",
     "Schedule",
+    "Schema",
     "Solver",
     "Subset",
     "Taken",
+    "TargetKind",
     "Transform",
     "UpdateContext",
     "ValueExchange",

@@ -9,6 +9,8 @@ import numpy as np
 
 from dtrain.errors import DataError
 
+from .schema import Schema
+
 if TYPE_CHECKING:
     from dtrain.types import Array, Shape
 
@@ -75,11 +77,103 @@ class Dataset:
     """Samples to train on, and maybe samples of its own to validate on.
 
     A dataset sets `train` and `validation` in `__init__`; `validation = None` lets the config hold some out.
-    Its options are the keys of `[data]`. A file that is missing or wrong raises `DataError`.
+    Its options are the keys of `[data]`. A file that is missing or wrong raises `DataError`. One whose source has
+    names for columns or classes sets `schema`; it is kept with the run, and other data are mapped by it.
     """
 
     examples: ClassVar[list[dict[str, Any]]] = []
     """How the checks build this part: options. None by default: most datasets need a file."""
 
+    schema: Schema = Schema()
+    """Names of columns and classes, and the kind of the target."""
+
     train: Rows
     validation: Rows | None = None
+
+    def conform(self, recorded: Schema) -> None:
+        """Map columns and classes onto those of the data that a run was trained on, by name.
+
+        Afterwards `train` and `validation` have the recorded columns in the recorded order and the recorded numbers
+        of the classes, and `schema` equals `recorded`. Raises DataError for a column that is missing, a class that is
+        unknown, and a target of another kind, without naming the source.
+        """
+        features, classes = _matching(recorded, self.schema)
+        if features is not None or classes is not None:
+            self.train = MappedRows(self.train, features, classes)
+            if self.validation is not None:
+                self.validation = MappedRows(self.validation, features, classes)
+        self.schema = recorded
+
+
+class MappedRows:
+    """Another Rows with its columns and classes in another order.
+
+    columns: which columns of x (rows, n) are taken, in order; None: all of x as it is. classes: the new number of
+    each class of y; None: y as it is.
+    """
+
+    def __init__(self, of: Rows, columns: Array | None, classes: Array | None) -> None:
+        self._of, self._columns, self._classes = of, columns, classes
+        self.shape = of.shape if columns is None else (len(columns),)
+        self.whole = of.whole
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+    def rows(self, indices: Array) -> tuple[Array, Array | None]:
+        x, y = self._of.rows(indices)
+        if self._columns is not None:
+            x = x.take(self._columns, axis=1)
+        if y is not None and self._classes is not None:
+            y = self._classes.take(y)
+        return x, y
+
+
+def _matching(recorded: Schema, found: Schema) -> tuple[Array | None, Array | None]:
+    """Return (columns, classes) for `MappedRows`; None for what is as recorded already."""
+    if recorded.target_kind and found.target_kind and recorded.target_kind != found.target_kind:
+        raise DataError(
+            f"expected a target of kind {recorded.target_kind!r}, as in training, got {found.target_kind!r}"
+        )
+    columns = _columns(recorded.features, found.features)
+    if recorded.targets and not found.targets:  # samples without a target, to predict for
+        return columns, None
+    return columns, _classes(recorded.classes, found.classes)
+
+
+def _columns(recorded: tuple[str, ...], found: tuple[str, ...]) -> Array | None:
+    if not recorded or not found or recorded == found:
+        return None
+    place = {name: index for index, name in enumerate(found)}
+    for name in recorded:
+        if name not in place:
+            raise DataError(
+                f"expected the columns of training, got {some(found)} without {name!r}; rename or add the column"
+            )
+    for name in found:
+        if name not in recorded:
+            raise DataError(
+                f"expected the columns of training, {some(recorded)}, got {name!r} too; leave it out"
+            )
+    return np.array([place[name] for name in recorded], np.intp)
+
+
+def _classes(recorded: tuple[str, ...], found: tuple[str, ...]) -> Array | None:
+    if recorded == found:
+        return None
+    if not recorded or not found:
+        was, got = ("names", "numbers") if recorded else ("numbers", "names")
+        raise DataError(f"expected a target of {was}, as in training, got one of {got}; correct the target")
+    place = {name: index for index, name in enumerate(recorded)}
+    unknown = [name for name in found if name not in place]
+    if unknown:
+        raise DataError(
+            f"expected the classes of training, {some(recorded)}, got {unknown[0]!r} too; "
+            "correct its rows, or train a new run"
+        )
+    return np.array([place[name] for name in found], np.int64)
+
+
+def some(names: tuple[str, ...]) -> str:
+    """Return the first names, quoted, for a message."""
+    return ", ".join(repr(name) for name in names[:8]) + (", …" if len(names) > 8 else "")
