@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dtrain.communicator import launched, open_communicator
+from dtrain.communicator.leaving import exit_if_uncaught
 from dtrain.config import load as load_config
-from dtrain.errors import ConfigError, DtrainError
+from dtrain.errors import ConfigError, DtrainError, UserError
 from dtrain.threads import set_threads, threads_for
 from dtrain.wording import shown
 
@@ -29,17 +30,20 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     ranks: int | None = None,
+    alone: bool = False,
 ) -> Result:
     """Trains a config and returns its result; under `mpirun`, this rank's part of the job.
 
     source: a recipe's name, the path of a TOML file, or tables. set: changes, `{"optimizer.lr": 0.01}`.
     out: the run folder, by default `runs/<name>-<time>`. resume: go on with the run in `out`. overwrite:
     replace it. ranks: starts that many processes on this machine, as `dtrain launch -n` does, and waits for
-    them; None: this process alone.
+    them; None: this process alone. alone: trains in this process by itself, also under `mpirun`, where all ranks
+    otherwise train one config together: each rank may then train a config of its own.
     Raises UserError (ConfigError, DataError, PluginError, CheckpointError) for a mistake in any of them, and
-    RunError, or what a part raised, for a failure while running.
+    RunError, or what a part raised, for a failure while running. A script under `mpirun` that does not catch an error
+    of all ranks ends with one line and the exit code of the command: 2 for a UserError, else 1.
     """
-    _check(ranks, resume, overwrite, out)
+    _check(ranks, alone, resume, overwrite, out)
     config = load_config(source, set or {})
     here = launched()
     folder = None if out is None else Path(out)
@@ -49,12 +53,14 @@ def train(
     set_threads(threads_for(config.train.shards, here.local_size if here else 1))
     from dtrain.trainer import train_session  # NumPy: after the threads are set
 
-    communicator = open_communicator(here)
+    communicator = open_communicator(here, mpi=False if alone else "auto")
     try:
         result = train_session(lambda: config, communicator, folder, resume=resume, overwrite=overwrite)
     except DtrainError as error:
         if error.everywhere:
             communicator.close()
+        if error.everywhere and communicator.size > 1:
+            exit_if_uncaught(error, 2 if isinstance(error, UserError) else 1, communicator.rank)
         raise
     communicator.close()
     return result
@@ -120,9 +126,11 @@ def _in_ranks(config: Config, ranks: int, folder: Path | None, resume: bool, ove
     return train_in_ranks(config, ranks, out, [option for option, given in wanted.items() if given])
 
 
-def _check(ranks: object, resume: bool, overwrite: bool, out: object) -> None:
+def _check(ranks: object, alone: bool, resume: bool, overwrite: bool, out: object) -> None:
     if ranks is not None and (isinstance(ranks, bool) or not isinstance(ranks, int) or ranks < 1):
         raise ConfigError(f"ranks: expected a whole number ≥ 1, got {ranks!r}")
+    if ranks is not None and alone:
+        raise ConfigError("ranks, alone: expected one of them, got both")
     if resume and overwrite:
         raise ConfigError("resume, overwrite: expected one of them, got both")
     if resume and out is None:

@@ -208,15 +208,14 @@ def _evaluate(command: argparse.ArgumentParser) -> None:
         "the same figures."
     )
     _run(command)
-    _split(command, "validation")
+    _split(command, "; default: validation, or all of the data that --set data.… names")
     command.add_argument("--json", action="store_true", help="as one JSON object")
 
 
-def _split(command: Any, default: str | None) -> None:
+def _split(command: Any, further: str) -> None:
     command.add_argument(
-        "--split", choices=("validation", "train", "all"), default=default,
-        help="the samples held out, those trained on, or all of them"
-        + (f"; default: {default}" if default else ", of the config's data instead of a file"),
+        "--split", choices=("validation", "train", "all"), default=None,
+        help=f"the samples held out, those trained on, or all of them{further}",
     )  # fmt: skip
 
 
@@ -228,7 +227,7 @@ def _predict(command: argparse.ArgumentParser) -> None:
     _run(command)
     samples = command.add_mutually_exclusive_group(required=True)
     samples.add_argument("--input", metavar="X.npy", help="the samples, (rows, …)")
-    _split(samples, None)
+    _split(samples, ", of the config's data instead of a file")
     command.add_argument(
         "--output", metavar="Y.npy", required=True, help="gets the predictions; with --draws, their mean"
     )

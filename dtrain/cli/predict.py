@@ -34,4 +34,6 @@ def predict(options: argparse.Namespace, scope: Scope) -> int:
         warn(done.warnings)
         files = " and ".join(filter(None, (options.output, options.spread)))
         print(f"{files}: {done.shape} of {done.dtype}, step {done.step:,} ({done.checkpoint.name})")
+        if done.classes:
+            print(f"columns: {', '.join(done.classes)}")
     return 0

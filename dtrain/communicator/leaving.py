@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from mpi4py import MPI
 
 GRACE = 3.0  # seconds: ranks that forgot close() may still leave in good order, if they leave together
@@ -90,6 +92,26 @@ class Leaving:
         except self._mpi.Exception:  # a rank was lost
             return False
         return True
+
+
+def exit_if_uncaught(error: BaseException, code: int, rank: int) -> None:
+    """End a script with one line and this exit code if it does not catch an error that every rank of its job raised.
+
+    Rank 0 writes the line and exits first: Open MPI kills the other ranks at the first exit code that is not 0.
+    """
+    before = sys.excepthook
+
+    def hook(kind: type[BaseException], raised: BaseException, trace: TracebackType | None) -> None:
+        if raised is not error or hasattr(sys, "ps1"):  # another error, or a prompt at which work goes on
+            before(kind, raised, trace)
+            return
+        if rank == 0:
+            print(f"dtrain: {error}", file=sys.stderr, flush=True)
+        else:
+            time.sleep(1.0)
+        raise SystemExit(code)
+
+    sys.excepthook = hook
 
 
 def tell_starter(kind: str, message: str, environ: Mapping[str, str] = os.environ) -> None:

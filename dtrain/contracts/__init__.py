@@ -2,7 +2,7 @@
 
 from .activation import Activation
 from .callback import Callback, Run
-from .dataset import ArrayRows, Dataset, MappedRows, Rows, Subset
+from .dataset import ArrayRows, Dataset, MappedRows, Rows, Subset, columns_of, numbers_of_classes
 from .exchange import Exchange, GradientExchange, GradientPart, Messages, Moves, ValueExchange, ValuePart
 from .initializer import Initializer
 from .layer import Layer
@@ -66,4 +66,6 @@ __all__ = [
     "UpdateContext",
     "ValueExchange",
     "ValuePart",
+    "columns_of",
+    "numbers_of_classes",
 ]

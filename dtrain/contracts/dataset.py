@@ -135,13 +135,19 @@ def _matching(recorded: Schema, found: Schema) -> tuple[Array | None, Array | No
         raise DataError(
             f"expected a target of kind {recorded.target_kind!r}, as in training, got {found.target_kind!r}"
         )
-    columns = _columns(recorded.features, found.features)
+    columns = columns_of(recorded.features, found.features)
     if recorded.targets and not found.targets:  # samples without a target, to predict for
         return columns, None
-    return columns, _classes(recorded.classes, found.classes)
+    if recorded.classes == found.classes:
+        return columns, None
+    return columns, numbers_of_classes(recorded.classes, found.classes)
 
 
-def _columns(recorded: tuple[str, ...], found: tuple[str, ...]) -> Array | None:
+def columns_of(recorded: tuple[str, ...], found: tuple[str, ...]) -> Array | None:
+    """Return where each recorded column is among those found; None where nothing needs to move.
+
+    Raises DataError for a column that is missing or was not recorded; without names on one side columns go by place.
+    """
     if not recorded or not found or recorded == found:
         return None
     place = {name: index for index, name in enumerate(found)}
@@ -158,9 +164,8 @@ def _columns(recorded: tuple[str, ...], found: tuple[str, ...]) -> Array | None:
     return np.array([place[name] for name in recorded], np.intp)
 
 
-def _classes(recorded: tuple[str, ...], found: tuple[str, ...]) -> Array | None:
-    if recorded == found:
-        return None
+def numbers_of_classes(recorded: tuple[str, ...], found: tuple[str, ...]) -> Array:
+    """Return the recorded number of each class found, (classes,). Raises DataError for one that was not recorded."""
     if not recorded or not found:
         was, got = ("names", "numbers") if recorded else ("numbers", "names")
         raise DataError(f"expected a target of {was}, as in training, got one of {got}; correct the target")

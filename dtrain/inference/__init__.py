@@ -1,7 +1,8 @@
 """Using what was trained: figures and predictions of a run's checkpoint, on one process or on the ranks of a job.
 
 trained    a run's network with the values of one of its checkpoints
-samples    arrays, files and datasets as rows that fit the network
+samples    arrays, tables and files as rows that fit the network
+run_data   the data of the run's config: which of them, and whether they are its own
 predictor  what the network says of rows, block by block
 output     .npy files that ranks write into together
 evaluate   `dtrain evaluate`

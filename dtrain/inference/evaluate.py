@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dtrain.config import load
 from dtrain.errors import DataError
 from dtrain.registry import blaming
 from dtrain.trainer import agree
@@ -16,8 +15,8 @@ from dtrain.trainer.checks import check_targets
 from dtrain.trainer.evaluate import evaluate
 from dtrain.trainer.figures import Figures, names_of
 
-from .samples import rows_of_run
-from .trained import LAST, Trained, config_in, load_trained
+from .run_data import rows_of_run
+from .trained import LAST, Trained, load_trained
 
 if TYPE_CHECKING:
     from dtrain.communicator.protocol import Communicator
@@ -39,19 +38,20 @@ class Evaluation:
 
 def evaluate_run(
     communicator: Communicator, folder: Path, *,
-    split: str = "validation", checkpoint: str = LAST, overrides: Overrides = (),
+    split: str | None = None, checkpoint: str = LAST, overrides: Overrides = (),
 ) -> Evaluation:  # fmt: skip
     """Returns the figures of a run, every sample counted once. A collective; errors are raised on all ranks.
 
-    split: "validation", "train" or "all" of the config's data. checkpoint: "last", "best", a name or a step.
+    split: "validation", "train" or "all" of the config's data; None: all samples of data that `overrides` name, else
+    "validation". checkpoint: "last", "best", a name or a step.
     overrides: changes of the config, such as another data.path.
     """
     trained = load_trained(communicator, folder, checkpoint, overrides)
     with blaming(trained.registry):
-        rows = agree(communicator, lambda: rows_of_run(trained, split))
-        figures = figures_of(trained, rows, split)
-    warnings = trained.warnings + _other_samples(trained, folder, split)
-    return Evaluation(figures, split, len(rows), trained.path, trained.cursor["step"], warnings)
+        found = agree(communicator, lambda: rows_of_run(trained, split))
+        figures = figures_of(trained, found.rows, found.split)
+    warnings = trained.warnings + found.warnings
+    return Evaluation(figures, found.split, len(found.rows), trained.path, trained.cursor["step"], warnings)
 
 
 def figures_of(trained: Trained, rows: Rows, name: str) -> dict[str, float]:
@@ -69,18 +69,3 @@ def figures_of(trained: Trained, rows: Rows, name: str) -> dict[str, float]:
     figures = agree(communicator, checked)
     with np.errstate(all="ignore"), blaming(trained.registry):
         return evaluate(trained.replica, figures, trained.batches(rows), name)
-
-
-def _other_samples(trained: Trained, folder: Path, split: str) -> list[str]:
-    """Returns a warning where the run's own data are not what they were: others may be held out now."""
-    config = trained.config
-    if split == "all" or config.data != load(config_in(folder)).data:
-        return []
-    before = trained.cursor["kept"]["[data] (training samples)"]
-    now = len(rows_of_run(trained, "train"))
-    if now == before:
-        return []
-    return [
-        f"{config.data.where}: {now:,} training samples, {before:,} when the run was saved: "
-        "samples that were trained on may be among those held out now"
-    ]

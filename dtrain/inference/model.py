@@ -15,7 +15,7 @@ from dtrain.errors import ConfigError
 
 from .evaluate import figures_of
 from .predictor import Predictor
-from .samples import numbers, rows_of
+from .samples import rows_of, targets_of
 from .trained import LAST, load_trained
 
 if TYPE_CHECKING:
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 class Model:
     """A trained network; made by `dtrain.load`.
 
-    x: (n, *input_shape), arrays or what NumPy makes one of; numbers are cast to the run's dtype, uint8 means images,
-    scaled to [0, 1] as in training. Rows are taken in blocks of the run's batch size, in the run's shards, so that
-    predictions are those of `dtrain predict` to the bit. One call at a time: threads would share scratch arrays.
+    x: (n, *input_shape), arrays or what NumPy makes one of; columns of a data frame go by their names. Numbers are cast
+    to the run's dtype; uint8 means images, scaled to [0, 1], if the run was trained on them. Rows are taken in blocks
+    of the run's batch size, in the run's shards, so that predictions are those of `dtrain predict` to the bit. One call
+    at a time: threads would share scratch arrays.
     Raises DataError for samples that do not fit.
     """
 
@@ -50,6 +51,16 @@ class Model:
     def input_shape(self) -> Shape:
         """The shape of one sample."""
         return self._trained.network.input_shape
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes 0 … K−1, the columns of probabilities; empty where the data had no names."""
+        return self._trained.schema.classes
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The names of the columns of x, in order; empty where the data had no names."""
+        return self._trained.schema.features
 
     @property
     def layers(self) -> list[str]:
@@ -100,13 +111,13 @@ class Model:
     def evaluate(self, x: Any, y: Any = None) -> dict[str, float]:
         """Returns the loss and the run's metrics on these samples, as `dtrain evaluate` does.
 
-        y: (n, …), targets as in training; None for a loss that needs none.
+        y: (n, …), targets as in training, classes by name or number; None for a loss that needs none.
         """
         rows = self._rows(x)
-        return figures_of(self._trained, ArrayRows(rows.x, None if y is None else numbers(y, "y")), "given")
+        return figures_of(self._trained, ArrayRows(rows.x, targets_of(self._trained, y, "y")), "given")
 
     def _rows(self, x: Any) -> ArrayRows:
-        return rows_of(x, self.input_shape, "x")
+        return rows_of(self._trained, x, "x")
 
 
 def load_model(folder: Path, checkpoint: str = LAST) -> Model:

@@ -13,7 +13,8 @@ from dtrain.trainer import agree
 
 from .output import NpyOutput, check_output
 from .predictor import Predictor
-from .samples import rows_in, rows_of_run
+from .run_data import RunRows, rows_of_run
+from .samples import rows_in
 from .trained import LAST, load_trained
 
 if TYPE_CHECKING:
@@ -47,13 +48,17 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What was written: the shape and dtype of each file. warnings: what a person should know of it."""
+    """What was written: the shape and dtype of each file. warnings: what a person should know of it.
+
+    classes: the names of the classes whose probabilities stand in the columns, in order; empty where there are none.
+    """
 
     shape: Shape
     dtype: str
     checkpoint: Path
     step: int
     warnings: list[str]
+    classes: tuple[str, ...] = ()
 
 
 def predict_run(communicator: Communicator, folder: Path, wanted: Wanted) -> Prediction:
@@ -65,7 +70,8 @@ def predict_run(communicator: Communicator, folder: Path, wanted: Wanted) -> Pre
     speaks = communicator.rank == 0
     agree(communicator, lambda: _check(wanted) if speaks else None)
     trained = load_trained(communicator, folder, wanted.checkpoint, wanted.overrides)
-    rows = agree(communicator, lambda: _rows(trained, wanted))
+    found = agree(communicator, lambda: _rows(trained, wanted))
+    rows = found.rows
     predictor = agree(communicator, lambda: Predictor(trained, layer=wanted.layer, draws=wanted.draws))
     shape = (len(rows), *predictor.shape)
     outputs = [NpyOutput(path, option, shape, predictor.dtype) for option, path in _outputs(wanted)]
@@ -74,8 +80,11 @@ def predict_run(communicator: Communicator, folder: Path, wanted: Wanted) -> Pre
     except BaseException:
         _abandon(outputs, speaks)
         raise
-    warnings = trained.warnings + _odd(communicator, predictor)
-    return Prediction(shape, str(predictor.dtype), trained.path, trained.cursor["step"], warnings)
+    warnings = trained.warnings + found.warnings + _odd(communicator, predictor)
+    classes = (
+        trained.schema.classes if wanted.layer is None and shape[1:] == (len(trained.schema.classes),) else ()
+    )
+    return Prediction(shape, str(predictor.dtype), trained.path, trained.cursor["step"], warnings, classes)
 
 
 def _outputs(wanted: Wanted) -> list[tuple[str, Path]]:
@@ -92,10 +101,10 @@ def _check(wanted: Wanted) -> None:
         check_output(path, option, wanted.overwrite)
 
 
-def _rows(trained: Trained, wanted: Wanted) -> Rows:
+def _rows(trained: Trained, wanted: Wanted) -> RunRows:
     if wanted.input is not None:
-        return rows_in(wanted.input, trained.network.input_shape)
-    return rows_of_run(trained, wanted.split or "validation")
+        return RunRows(rows_in(trained, wanted.input), "given", [])
+    return rows_of_run(trained, wanted.split)
 
 
 def _write(communicator: Communicator, predictor: Predictor, rows: Rows, outputs: list[NpyOutput]) -> None:

@@ -1,4 +1,4 @@
-"""What a network is asked about: arrays, `.npy` files and the run's own data, as rows that fit it."""
+"""What a network is asked about, as rows that fit it: arrays, tables with column names, and `.npy` files."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dtrain.contracts import ArrayRows
-from dtrain.data import hold_out
-from dtrain.errors import ConfigError, DataError
+from dtrain.contracts import ArrayRows, columns_of, numbers_of_classes
+from dtrain.errors import DataError
 
 if TYPE_CHECKING:
     from dtrain.contracts import Rows
@@ -17,26 +16,72 @@ if TYPE_CHECKING:
 
     from .trained import Trained
 
-SPLITS = ("validation", "train", "all")
-"""The samples held out; those trained on; the dataset's training samples, held out or not."""
-
 NUMBERS = "biuf"
+TEXT = "OUST"  # object, bytes and strings of fixed or variable length
 
 
-def rows_of(x: Any, shape: Shape, where: str) -> ArrayRows:
-    """Returns samples of this shape. Raises DataError for anything else.
+def rows_of(trained: Trained, x: Any, where: str) -> ArrayRows:
+    """Return samples of the shape that the network takes. Raises DataError for anything else.
 
-    x: (n, *shape), numbers, also none; an array, or what NumPy makes one of.
+    x: (n, *shape), numbers, also none; an array, or what NumPy makes one of. The columns of a table that names them
+    (a data frame) are taken by name where the run has names, in any order.
     """
-    x = numbers(x, where)
+    shape = trained.network.input_shape
+    x = numbers(_columns_by_name(trained, x, where), where)
     if x.ndim == 0 or x.shape[1:] != shape:
         hint = "; one sample needs an axis for the rows: x[None]" if x.shape == shape else ""
         raise DataError(f"{where}: expected shape {_with_rows(shape)}, got {x.shape}{hint}")
-    return ArrayRows(x)
+    rows = ArrayRows(x)
+    check_scaling(trained, rows, where)
+    return rows
+
+
+def _columns_by_name(trained: Trained, x: Any, where: str) -> Any:
+    names = getattr(x, "columns", None)
+    features = trained.schema.features
+    if names is None or not features:
+        return x
+    try:
+        columns = columns_of(features, tuple(map(str, names)))
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
+    table = np.asarray(x)
+    return table if columns is None else table[:, columns]
+
+
+def check_scaling(trained: Trained, rows: Rows, where: str) -> None:
+    """Raise DataError for images where the run was trained on numbers, and the reverse."""
+    if trained.data is None or not len(rows):
+        return
+    recorded, dtype = trained.data.train.x, rows.rows(np.arange(1))[0].dtype
+    if bool(recorded.scaling) != (dtype == np.uint8):
+        raise DataError(
+            f"{where}: expected dtype {recorded.dtype}, as in training, got {dtype}; "
+            "uint8 is scaled to [0, 1], other dtypes are not"
+        )
+
+
+def targets_of(trained: Trained, y: Any, where: str) -> Array | None:
+    """Return targets as numbers; names of classes become the numbers that they had in training.
+
+    Raises DataError for a class that was not in the training, and for what is no number.
+    """
+    if y is None:
+        return None
+    classes = trained.schema.classes
+    array = np.asarray(y)
+    if not classes or array.dtype.kind not in TEXT:
+        return numbers(y, where)
+    names = [name.decode() if isinstance(name, bytes) else str(name) for name in array.reshape(-1)]
+    unique, places = np.unique(np.array(names, object), return_inverse=True)
+    try:
+        return numbers_of_classes(classes, tuple(unique))[places].reshape(array.shape)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
 
 
 def numbers(value: Any, where: str) -> Array:
-    """Returns an array of numbers. Raises DataError for what is none."""
+    """Return an array of numbers. Raises DataError for what is none."""
     try:
         array = np.asarray(value)
     except ValueError as error:  # rows of different lengths
@@ -50,9 +95,9 @@ def _with_rows(shape: Shape) -> str:
     return f"({', '.join(['rows', *map(str, shape)])}{',' if not shape else ''})"
 
 
-def rows_in(path: Path, shape: Shape) -> ArrayRows:
-    """Returns the samples of a `.npy` file, memory-mapped: only the rows that are asked for are read."""
-    return rows_of(_mapped(path), shape, str(path))
+def rows_in(trained: Trained, path: Path) -> ArrayRows:
+    """Return the samples of a `.npy` file, memory-mapped: only the rows that are asked for are read."""
+    return rows_of(trained, _mapped(path), str(path))
 
 
 def _mapped(path: Path) -> Array:
@@ -66,23 +111,6 @@ def _mapped(path: Path) -> Array:
     if got != expected:
         raise DataError(f"{path}: expected {expected} bytes, as its header says, got {got}; write it again")
     return array
-
-
-def rows_of_run(trained: Trained, split: str) -> Rows:
-    """Returns samples of the config's dataset. Raises ConfigError or DataError where there are none that fit."""
-    config, dataset = trained.config, trained.dataset
-    rows: Rows | None = dataset.train
-    if split != "all":
-        train, validation = hold_out(dataset, config.data.validation, config.seed)
-        rows = train if split == "train" else validation
-    if rows is None:
-        raise ConfigError(
-            f"{config.data.where}: expected validation samples, got none; take others by --split train or all"
-        )
-    shape = trained.network.input_shape
-    if rows.shape != shape:
-        raise DataError(f"{config.data.where}: expected samples of shape {shape}, got {rows.shape}")
-    return rows
 
 
 def _line(error: Exception) -> str:

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dtrain.config import Config, Part, load
-from dtrain.data import Batches, hold_out
+from dtrain.contracts import Schema
+from dtrain.data import Batches, DataRecord, hold_out
 from dtrain.engine import Replica, resolve_shards
 from dtrain.errors import CheckpointError, ConfigError, listed
 from dtrain.registry import Registry, blaming
 from dtrain.trainer import agree
 from dtrain.trainer.checkpoint import BEST, SUFFIX, Checkpoint, name_of, newest
 from dtrain.trainer.cursor import read_run
-from dtrain.trainer.job import build_network, find_parts
+from dtrain.trainer.job import build_network, conform, find_parts
 from dtrain.trainer.logical import snapshot_of
 
 if TYPE_CHECKING:
@@ -34,16 +35,26 @@ LAST = "last"
 class Trained:
     """path, cursor: of the checkpoint. warnings: about newer ones that are damaged.
 
+    own: the config as the run left it, without changes. data: what the run was trained on; None for a checkpoint of a
+    version that did not record it.
+
     Only the parts that inference needs are built: an optimizer or a dataset that is gone is not missed.
     """
 
     config: Config
+    own: Config
     registry: Registry
     replica: Replica
     loss: Loss
     path: Path
     cursor: Mapping[str, Any]
     warnings: list[str]
+    data: DataRecord | None
+
+    @property
+    def schema(self) -> Schema:
+        """The names of columns and classes of the data that the run was trained on; empty where not recorded."""
+        return Schema() if self.data is None else self.data.schema
 
     @property
     def network(self) -> Network:
@@ -62,8 +73,13 @@ class Trained:
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The dataset of the config. Raises DataError where it is not there any more."""
+        """The dataset of the config, with columns and classes as the run was trained on.
+
+        Raises DataError where it is not there any more, or has others.
+        """
         dataset: Dataset = _made(self.registry, "datasets", self.config.data)
+        if self.data is not None:
+            conform(dataset, self.data.schema, self.config.data.where)
         return dataset
 
     def part(self, kind: str, part: Part) -> Any:
@@ -79,7 +95,8 @@ def load_trained(
     wanted: which checkpoint: "last", "best", or the name or the step of one. overrides: changes of the config.
     Raises ConfigError, PluginError or CheckpointError for what is missing or does not fit.
     """
-    config = agree(communicator, lambda: load(config_in(folder), overrides))
+    own = agree(communicator, lambda: load(config_in(folder)))
+    config = agree(communicator, lambda: load(config_in(folder), overrides)) if overrides else own
     path, warnings = _agreed(communicator, folder / "checkpoints", wanted)
     checkpoint = agree(communicator, lambda: read_run(path))
     registry = find_parts(config, communicator, checkpoint.cursor["plugins"])
@@ -94,7 +111,9 @@ def load_trained(
         replica = Replica(network, communicator, shards, config.seed)
         snapshot = agree(communicator, lambda: snapshot_of(replica, checkpoint.arrays, path))
     replica.restore((snapshot.values, snapshot.states))
-    return Trained(config, registry, replica, loss, path, checkpoint.cursor, warnings)
+    recorded = checkpoint.cursor.get("data")
+    data = None if recorded is None else DataRecord.from_dict(recorded, path)
+    return Trained(config, own, registry, replica, loss, path, checkpoint.cursor, warnings, data)
 
 
 def config_in(folder: Path) -> Path:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import platform
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dtrain import errors
-from dtrain.errors import DtrainError, UserError, on_all_ranks
+from dtrain.errors import ConfigError, DtrainError, UserError, on_all_ranks
+from dtrain.wording import shown
 
 if TYPE_CHECKING:
     from dtrain.communicator.protocol import Communicator
 
 T = TypeVar("T")
+
+ABSENT = object()
 
 
 def agree(communicator: Communicator, what: Callable[[], T]) -> T:
@@ -43,3 +48,42 @@ def error_named(name: str, message: str) -> DtrainError:
     if isinstance(found, type) and issubclass(found, DtrainError):
         return found(message)
     return UserError(message)
+
+
+def agree_on(communicator: Communicator, facts: Mapping[str, Any], advice: str) -> None:
+    """Raise ConfigError on all ranks if one of them states other facts than rank 0. A collective.
+
+    facts: what must be the same on all ranks, JSON values by the words that name them in the message; tables and lists
+    are compared entry by entry. advice: what to do about a difference. Ranks exchange a hash, and the facts themselves
+    only where the hashes differ.
+    """
+    flat = dict(_entries("", facts))
+    text = json.dumps(flat, default=str)
+    digest = hashlib.sha256(json.dumps(flat, default=str, sort_keys=True).encode()).hexdigest()
+    digests = communicator.share(digest)
+    if all(digest == digests[0] for digest in digests):
+        return
+    told = communicator.share([json.loads(text), platform.node()])
+    expected = told[0][0]
+    for rank, (got, host) in enumerate(told):
+        for key in (*expected, *got):
+            if expected.get(key, ABSENT) != got.get(key, ABSENT):
+                raise on_all_ranks(
+                    ConfigError(
+                        f"{key}: expected the same on all ranks, {shown(expected.get(key))} as on rank 0, "
+                        f"got {shown(got.get(key))} on rank {rank} of {len(told)} on {host}; {advice}"
+                    )
+                )
+
+
+def _entries(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield each number, string, … of nested tables and lists, with its dotted name."""
+    if isinstance(value, Mapping):
+        pairs: Iterable[tuple[Any, Any]] = value.items()
+    elif isinstance(value, (list, tuple)):
+        pairs = enumerate(value)
+    else:
+        yield name, value
+        return
+    for key, item in pairs:
+        yield from _entries(f"{name}.{key}" if name else str(key), item)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NotRequired, TypedDict
 
 import msgspec
 
+from dtrain.data import DataRecord
 from dtrain.errors import CheckpointError
 from dtrain.wording import shown
 
@@ -67,6 +68,7 @@ class Cursor(TypedDict):
     ended: str | None
     shards: Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
     input: NotRequired[list[Count]]
+    data: NotRequired[DataRecord]
     kept: dict[str, Count | list[str]]
     schedules: list[State]
     callbacks: list[State]

@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from dtrain.config import Config, Part, resolve
-from dtrain.data import hold_out
+from dtrain.config import Config, Part, resolve, to_table
+from dtrain.contracts import Dataset, Schema
+from dtrain.data import DataRecord, hold_out, record_of
 from dtrain.engine import Network, resolve_shards
+from dtrain.errors import DataError
 from dtrain.registry import Bound, Registry, blaming, compare
 from dtrain.registry import Entry as PluginEntry
 
-from .agreement import agree
+from .agreement import agree, agree_on
 from .checks import check_job
 from .figures import names_of
 from .scaling import scale_lr
@@ -36,6 +38,10 @@ if TYPE_CHECKING:
     from dtrain.types import Shape
 
 
+ONE_CONFIG = "give all ranks one config, or train on each rank alone: dtrain.train(…, alone=True)"
+"""What to do about ranks whose configs differ."""
+
+
 @dataclass
 class Job:
     """Everything that a run is made of. config: resolved, with every default and a number of shards."""
@@ -45,6 +51,7 @@ class Job:
     shards: int
     train: Rows
     validation: Rows | None
+    record: DataRecord
     transforms: list[Transform]
     network: Network
     loss: Loss
@@ -59,14 +66,23 @@ class Job:
     """What was done to the learning rate, in words."""
 
 
-def build_job(config: Config, communicator: Communicator, recorded: Iterable[Mapping[str, Any]] = ()) -> Job:
+def build_job(
+    config: Config,
+    communicator: Communicator,
+    recorded: Iterable[Mapping[str, Any]] = (),
+    schema: Schema | None = None,
+) -> Job:
     """Finds the plugins, builds every part and reads the data. A collective; errors are raised on all ranks.
 
-    recorded: the table of plugins of the run that goes on.
+    recorded: the table of plugins of the run that goes on. schema: of its data, by which the data are mapped.
+    Raises ConfigError where ranks have other configs or other data than rank 0.
     """
     registry = find_parts(config, communicator, recorded)
     with blaming(registry):
-        return agree(communicator, lambda: _build(config, registry, communicator.size))
+        job = agree(communicator, lambda: _build(config, registry, communicator.size, schema))
+    agree_on(communicator, to_table(job.config), ONE_CONFIG)
+    agree_on(communicator, {"[data] record": job.record.as_dict()}, "let every rank read the same data")
+    return job
 
 
 def find_parts(
@@ -83,7 +99,7 @@ def find_parts(
     return registry
 
 
-def _build(config: Config, registry: Registry, ranks: int) -> Job:
+def _build(config: Config, registry: Registry, ranks: int, schema: Schema | None) -> Job:
     shards = resolve_shards(config.train.shards, ranks)
     bound: dict[int, Bound] = {}
 
@@ -107,14 +123,24 @@ def _build(config: Config, registry: Registry, ranks: int) -> Job:
     exchange = made(config.train.exchange)
     procedure = None if config.procedure is None else made(config.procedure)
     dataset = made(config.data)
+    if schema is not None:
+        conform(dataset, schema, config.data.where)
     train, validation = hold_out(dataset, config.data.validation, config.seed)
     network = _network(config, registry, layers, train.shape)
     job = Job(
-        resolved, registry, shards, train, validation, transforms, network, loss, metrics, optimizer,
-        schedules, regularizers, callbacks, exchange, procedure, scaled,
+        resolved, registry, shards, train, validation, record_of(dataset), transforms, network, loss, metrics,
+        optimizer, schedules, regularizers, callbacks, exchange, procedure, scaled,
     )  # fmt: skip
     check_job(job, ranks)
     return job
+
+
+def conform(dataset: Dataset, schema: Schema, where: str) -> None:
+    """Map a dataset by the names of the data that a run was trained on. Raises DataError for what does not fit."""
+    try:
+        dataset.conform(schema)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
 
 
 def build_network(config: Config, registry: Registry, shape: Shape) -> Network:

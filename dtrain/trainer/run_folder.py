@@ -16,7 +16,8 @@ from time import strftime
 from typing import TYPE_CHECKING, Any
 
 from dtrain.config import dump
-from dtrain.errors import ConfigError, RunError
+from dtrain.data import DataRecord
+from dtrain.errors import CheckpointError, ConfigError, RunError
 
 from .agreement import agree
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 MARKS = ("config.toml", "metrics.jsonl", "checkpoints", "summary.json")
 """Any of these says that a folder holds a run."""
 
-FILES = (*MARKS, "plugins.json", "ranks.json", "environment.json")
+FILES = (*MARKS, "data.json", "plugins.json", "ranks.json", "environment.json")
 
 COLUMNS = ("kind", "name", "plugin", "distribution", "version")
 """What a row of plugins.json holds at least."""
@@ -159,6 +160,7 @@ class RunFolder:
         self._cut_metrics(inf if epochs is None else epochs)
         lasting = replace(job.config.train, time_limit=self._time_limit)
         self.write_text("config.toml", dump(replace(job.config, train=lasting)))
+        self.write_json("data.json", job.record.as_dict())
         self.write_json("plugins.json", [entry.as_dict() for entry in job.registry.table()])
         self.write_json("ranks.json", ranks)
         self.write_json("environment.json", environment())
@@ -237,6 +239,14 @@ class RunFolder:
             return [{name: row[name] for name in COLUMNS} for row in rows]
         except (OSError, ValueError, TypeError, KeyError):  # it only makes messages better
             return []
+
+    def recorded_data(self) -> DataRecord | None:
+        """Return the record of the data that the run was started with; None where it is lost."""
+        path = self.path / "data.json"
+        try:
+            return DataRecord.from_dict(json.loads(path.read_text(encoding="utf-8")), path)
+        except (OSError, ValueError, TypeError, CheckpointError):  # the checkpoint has it, too
+            return None
 
     def has_ended(self) -> bool:
         """Tells whether the run in it has come to its end."""

@@ -16,7 +16,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from dtrain import __version__
-from dtrain.errors import CheckpointError, PluginError, RunError
+from dtrain.data import DataRecord, changed
+from dtrain.errors import CheckpointError, DataError, PluginError, RunError
 from dtrain.wording import shown
 
 from . import checkpoint as files
@@ -192,6 +193,7 @@ class Saving:
             "ended": ended,
             "shards": trainer.job.shards,
             "input": list(trainer.job.network.input_shape),
+            "data": trainer.job.record.as_dict(),
             "kept": self._kept(),
             "schedules": [
                 self._plain(*pair) for pair in zip(trainer.job.schedules, trainer.driver.state(), strict=True)
@@ -260,6 +262,7 @@ class Saving:
     def _take_in(self, path: Path, checkpoint: files.Checkpoint) -> Snapshot:
         trainer, arrays, cursor = self._trainer, checkpoint.arrays, checkpoint.cursor
         _check_kept(cursor, self._kept(), path)
+        self._check_data(cursor, path)
         snapshot = snapshot_of(trainer.replica, unfitted(arrays), path)
         own = cursor.get("exchange", BEFORE_EXCHANGES)
         load_own(trainer.replica, trainer.update, arrays, own, trainer.job.config.train.exchange.name, path)
@@ -276,6 +279,18 @@ class Saving:
             state = self._callback_state(i, cursor["callbacks"][i], arrays, path)
             load_state(callback, state, f"{path}: callbacks[{i}]")
         return snapshot
+
+    def _check_data(self, cursor: Mapping[str, Any], path: Path) -> None:
+        """Raise DataError where the data are not those of the checkpoint; one of an older version has no record."""
+        recorded = cursor.get("data")
+        if recorded is None:
+            return
+        now, where = self._trainer.job.record, self._trainer.job.config.data.where
+        change = changed(DataRecord.from_dict(recorded, path), now)
+        if change is not None:
+            raise DataError(
+                f"{where}: expected the data that the run was trained on, {change}; bring them back, or start a new run"
+            )
 
     def _callback_state(
         self, i: int, state: Mapping[str, Any], arrays: Mapping[str, Array], path: Path

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from dtrain import __version__
 from dtrain.config import load as load_config
+from dtrain.config import to_table
+from dtrain.data import DataRecord
 from dtrain.errors import ConfigError, RankLost, on_all_ranks
 from dtrain.registry import blaming
 
-from .agreement import agree
+from .agreement import agree, agree_on
 from .checkpoint import are_in
-from .job import build_job
+from .job import ONE_CONFIG, build_job
 from .lead import check_resume
 from .progress import Progress
 from .recovery import Way, recover
@@ -78,15 +84,33 @@ def _trainer(
     time_limit: float | None,
 ) -> Trainer:
     config = agree(communicator, load)
+    agree_on(communicator, _asked(config, out, resume, overwrite, time_limit), ONE_CONFIG)
     folder = _folder(config, communicator, out, resume, overwrite)
     if resume:
         agree(communicator, lambda: check_resume(config))
         config = agree(communicator, lambda: _as_recorded(config, folder.path))
     if time_limit is not None:
         config = replace(config, train=replace(config.train, time_limit=time_limit))
-    job = build_job(config, communicator, folder.recorded_plugins() if resume else ())
+    recorded = agree(communicator, lambda: folder.recorded_data() if resume else None)
+    record = communicator.share(None if recorded is None else recorded.as_dict())[0]
+    schema = None if record is None else DataRecord.from_dict(record, folder.path).schema
+    job = build_job(config, communicator, folder.recorded_plugins() if resume else (), schema)
     with blaming(job.registry):
         return Trainer(job, communicator, folder, Progress(communicator.rank == 0), resume)
+
+
+def _asked(
+    config: Config, out: Path | None, resume: bool, overwrite: bool, time_limit: float | None
+) -> dict[str, Any]:
+    """Return what all ranks must have been asked alike, and the versions that they must have alike."""
+    options = {
+        "out": None if out is None else str(out),
+        "resume": resume,
+        "overwrite": overwrite,
+        "time_limit": time_limit,
+    }
+    versions = {"dtrain": __version__, "NumPy": np.__version__, "Python": platform.python_version()}
+    return options | to_table(config) | {"version of": versions}
 
 
 def _folder(

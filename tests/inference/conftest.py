@@ -11,9 +11,9 @@ import pytest
 from dtrain.communicator import SerialCommunicator
 from dtrain.config import load
 from dtrain.trainer import train_session
-from tests.runs.conftest import acme, config, dtrain, elsewhere, points, write
+from tests.runs.conftest import acme, config, dtrain, elsewhere, on_ranks, points, write
 
-__all__ = ["NETWORK", "acme", "config", "dtrain", "elsewhere", "points", "trained", "write"]
+__all__ = ["NETWORK", "acme", "config", "dtrain", "elsewhere", "on_ranks", "points", "trained", "write"]
 
 NETWORK = [
     {"name": "dense", "units": 6, "id": "code"},

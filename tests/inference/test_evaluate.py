@@ -96,18 +96,6 @@ def test_other_data_other_metrics(trained):
     }
 
 
-def test_data_that_are_not_what_they_were_are_told(trained):
-    folder = trained()
-    arrays = np.load("points.npz")
-    np.savez("points.npz", x=arrays["x"][:40], y=arrays["y"][:40])
-    (found,) = evaluated(folder)
-    assert found.samples == 10
-    assert found.warnings == [
-        f"{folder}/config.toml: [data]: 30 training samples, 60 when the run was saved: "
-        "samples that were trained on may be among those held out now"
-    ]
-
-
 # ---------------------------------------------------------------------- which checkpoint
 
 
