@@ -99,7 +99,7 @@ def find_parts(
     return registry
 
 
-def _build(config: Config, registry: Registry, ranks: int, schema: Schema | None) -> Job:
+def _build(config: Config, registry: Registry, ranks: int, schema: Schema | None = None) -> Job:
     shards = resolve_shards(config.train.shards, ranks)
     bound: dict[int, Bound] = {}
 

@@ -28,7 +28,7 @@ def test_a_finished_run_holds_all_files(ranks, config, on_ranks, elsewhere):
     results = on_ranks(ranks, config({"checkpoint.steps": 5}), elsewhere / "out")
     folder = elsewhere / "out"
     assert {path.name for path in folder.iterdir()} == {
-        "config.toml", "metrics.jsonl", "checkpoints", "plugins.json", "ranks.json", "environment.json",
+        "config.toml", "data.json", "metrics.jsonl", "checkpoints", "plugins.json", "ranks.json", "environment.json",
         "summary.json",
     }  # fmt: skip
     names = ["best", "step-0000000005", "step-0000000010", "step-0000000012"]
