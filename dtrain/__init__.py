@@ -40,6 +40,7 @@ _HOME = {
     "UpdateContext": "dtrain.contracts",
     "ValueExchange": "dtrain.contracts",
     "ValuePart": "dtrain.contracts",
+    "VarianceOver": "dtrain.contracts",
     # what a part meets
     "Context": "dtrain.engine",
     "Maker": "dtrain.engine",
@@ -101,6 +102,7 @@ if TYPE_CHECKING:
     from dtrain.contracts import UpdateContext as UpdateContext
     from dtrain.contracts import ValueExchange as ValueExchange
     from dtrain.contracts import ValuePart as ValuePart
+    from dtrain.contracts import VarianceOver as VarianceOver
     from dtrain.engine import Context as Context
     from dtrain.engine import Maker as Maker
     from dtrain.errors import ConfigError as ConfigError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -11,6 +11,22 @@ if TYPE_CHECKING:
     from dtrain.engine.context import Context
     from dtrain.engine.maker import Maker
     from dtrain.types import Array, Backward, Shape
+
+
+class VarianceOver(NamedTuple):
+    """The values that one variance is taken over, of those by which a layer normalizes.
+
+    across: "batch": all rows of a batch (of a micro-batch with `accumulate`, of a rank's rows where ranks train
+    alone); "training set": all samples that the layer's `fit` sees; "sample": one sample only.
+    per_sample: how many values each sample contributes, such as the places of an image for a variance per channel.
+    group: for "batch", the number of consecutive shards whose rows have a variance of their own; None: all.
+    centred: whether the mean is subtracted; False for a mean of squares.
+    """
+
+    across: Literal["batch", "training set", "sample"]
+    per_sample: int
+    group: int | None = None
+    centred: bool = True
 
 
 class Layer:
@@ -60,6 +76,13 @@ class Layer:
 
     absorbs_bias: ClassVar[bool] = False
     """Whether a constant added to all rows of x leaves y as it is, as in a batch norm: no bias is needed in front."""
+
+    variance_over: VarianceOver | None = None
+    """What the variance by which this layer normalizes is taken over; `build` sets it. None: there is no such variance.
+
+    The variance of a single value is 0 and says nothing; an output normalized by it does not depend on the input. From
+    this attribute the engine knows which runs to refuse before the first step, and which to warn about.
+    """
 
     def build(self, shape: Shape, make: Maker) -> Shape:
         """Makes parameters and state; takes the shape of one input sample, returns that of one output sample."""

@@ -26,6 +26,7 @@ from .logical import Snapshot, take
 from .meetings import Meetings
 from .moments import Moments
 from .not_finite import epoch_not_finite, step_not_finite
+from .one_value import variance_warnings
 from .point import LAST_POINTS, Point, take_point
 from .predict import predict
 from .report import epoch_line, loss_line, summary, title
@@ -245,11 +246,15 @@ class Trainer:
         if self.job.scaled is not None:
             self.progress.line(self.job.scaled)
         self.ranks = self.communicator.share(whoami(self.communicator.rank))
-        for warning in (*self.replica.warnings, *(() if self.resume else warnings_of(self.job.network))):
+        for warning in (*self.replica.warnings, *(() if self.resume else self._advice())):
             self.progress.line(f"dtrain: warning: {warning}")
         self.look()
         self.communicator.barrier()  # every rank can go on from here when others die
         self._note(acted=True)
+
+    def _advice(self) -> Iterator[str]:
+        yield from warnings_of(self.job.network)
+        yield from variance_warnings(self.job, self.communicator.size)
 
     def plain(self, voices: Voices) -> int:
         """Runs steps and epochs to the end; returns the exit code that a signal asks for, or 0.

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import prod
 from typing import Literal
 
 import numpy as np
 
-from dtrain import Array, Backward, Context, Maker, Shape
+from dtrain import Array, Backward, Context, Maker, Shape, VarianceOver
 
 from ..ranges import above_zero
 from .broad import repeated, rows_as_one
@@ -21,7 +22,7 @@ class BatchNorm(Normalization):
 
     x: (rows, d) or channels-last (rows, …, d) → y: the same shape. In training μ and σ² (biased) are those of
     all rows of the global batch, and of all places where there are any; in inference they are the running
-    statistics, whose variance is unbiased (n − 1; of one row it is 0).
+    statistics, whose variance is unbiased (n − 1).
 
     statistics: which running statistics. "exponential": new = (1 − momentum)·old + momentum·batch.
     "cumulative": the average over all training batches so far, or over the last `window` of them, weighed by
@@ -36,6 +37,10 @@ class BatchNorm(Normalization):
     any number of ranks, but follow `shards`: with 8 of them and group = 2 a batch of 256 has 4 groups of 64
     rows; with shards = "ranks" they change with the number of ranks. The running statistics take in the groups'
     means and unbiased variances, weighed by their counts; "exact" ones are those of the whole set in any case.
+
+    The variance of one value (one row, and no or one place) is 0, and y is β whatever x is: a run whose batches,
+    micro-batches or groups have one row is refused; where only the last batch of an epoch is so, a line warns. The
+    running variance takes in no such batch or group, and the running mean no batch that gives no variance.
 
     With `accumulate`, the statistics are a micro-batch's. In float32, y is right for x of any size; dx loses its
     digits for x beyond 1e21, where it is below 1e-21 itself. Raises ValueError for options out of range, a window
@@ -93,6 +98,7 @@ class BatchNorm(Normalization):
     def build(self, shape: Shape, make: Maker) -> Shape:
         super().build(shape, make)
         self.axes = tuple(range(1, len(shape)))
+        self.variance_over = VarianceOver("batch", prod(shape[:-1]), self.group)
         self.running = self._running(make, shape[-1:])
         return shape
 
@@ -103,7 +109,7 @@ class BatchNorm(Normalization):
 
     def fit(self, batches: Iterable[Array], context: Context) -> None:
         count, mean, variance = population(batches, context, self.axes)
-        if count:
+        if count > 1:
             self.running.mean.value, self.running.variance.value = mean, variance
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
@@ -117,8 +123,7 @@ class BatchNorm(Normalization):
             if known is None:
                 known = self._minus[count, dtype.char] = np.array(-1 / max(count, 1), dtype)
             minus = known
-            if count:
-                self.running.observe(count, mean, variance, context)
+            self.running.observe(count, mean, variance, context)
         else:
             of = context.groups(self.group)
             minus, mean, variance = self._of_groups(x, self.group, context)

@@ -10,8 +10,10 @@ from dtrain import Array, Context, Maker, Shape, State
 class Running:
     """A mean and an unbiased variance per feature, as states: 0 and 1 before the first batch.
 
-    A batch of one row has variance 0. Of a batch in groups, the mean and the variance are the averages of the
-    groups' means and unbiased variances, weighed by their counts.
+    One value has no unbiased variance. A batch of one value per feature is therefore left out, its mean as well, so
+    that both statistics always describe the same batches: as if it had been dropped. In `Exponential` that mean would
+    also weigh as much as one over a full batch. Of a batch in groups, the mean is that of all rows; the variance is
+    the average of the unbiased variances of the groups with more than one value, weighed by their counts.
     """
 
     def __init__(self, make: Maker, shape: Shape) -> None:
@@ -19,14 +21,18 @@ class Running:
         self.variance = make.state("variance", shape, 1.0)
 
     def observe(self, count: int, mean: Array, variance: Array, context: Context) -> None:
-        """Takes in a batch of `count` > 0 values a feature; variance: the biased one."""
-        self._average(count, mean.real, variance.real * (count / max(count - 1, 1)), context)
+        """Takes in a batch of `count` values per feature; variance: the biased one."""
+        if count > 1:
+            self._average(count, mean.real, variance.real * (count / (count - 1)), context)
 
     def observe_groups(self, counts: Array, mean: Array, variance: Array, context: Context) -> None:
-        """Takes in a batch in groups, not all of them empty: counts (groups,), mean and variance (groups, d)."""
+        """Takes in a batch in groups: counts (groups,), mean and variance (groups, d)."""
+        several = np.where(counts > 1, counts, 0)
+        if not several.any():
+            return
         total = int(counts.sum())
-        unbiased = variance.real * (counts / np.maximum(counts - 1, 1))[:, None]
-        self._average(total, counts @ mean.real / total, counts @ unbiased / total, context)
+        unbiased = variance.real * (several / np.maximum(several - 1, 1))[:, None]
+        self._average(total, counts @ mean.real / total, several @ unbiased / several.sum(), context)
 
     def _average(self, count: int, mean: Array, variance: Array, context: Context) -> None:
         raise NotImplementedError
@@ -43,9 +49,11 @@ class Exponential(Running):
         self._fresh: dict[int, Array] = {}
 
     def observe(self, count: int, mean: Array, variance: Array, context: Context) -> None:
+        if count < 2:
+            return
         fresh = self._fresh.get(count)
         if fresh is None:
-            fresh = self._fresh[count] = np.array(self.momentum * count / max(count - 1, 1))
+            fresh = self._fresh[count] = np.array(self.momentum * count / (count - 1))
         self._move(self.mean, mean, self._momentum, context)
         self._move(self.variance, variance, fresh, context)
 

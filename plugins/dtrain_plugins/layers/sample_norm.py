@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from dtrain import Array, Backward, Context, Maker, Shape
+from dtrain import Array, Backward, Context, Maker, Shape, VarianceOver
 
 from .normalization import Normalization
 
@@ -25,7 +25,10 @@ class SampleNorm(Normalization):
 
     def build(self, shape: Shape, make: Maker) -> Shape:
         super().build(shape, make)
-        self.block = (prod(shape[:-1]), self.groups, shape[-1] // self.groups)
+        places, channels = prod(shape[:-1]), shape[-1] // self.groups
+        self.block = (places, self.groups, channels)
+        values = places * channels if self.over_places else channels
+        self.variance_over = VarianceOver("sample", values, centred=self.centred)
         return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:

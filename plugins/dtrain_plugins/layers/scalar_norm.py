@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
-from dtrain import Array, Backward, Context, Maker, Shape
+from dtrain import Array, Backward, Context, Maker, Shape, VarianceOver
 
 from ..ranges import above_zero
 from .normalization import Normalization
@@ -15,7 +17,8 @@ class ScalarNorm(Normalization):
     x: (rows, d) or channels-last (rows, …, d) → y: the same shape. In training μ and σ² (biased) are two numbers,
     over all rows of the global batch, on all ranks, and all numbers of each row: the features keep their sizes
     relative to each other, which `batch_norm` takes away. In inference they are running statistics,
-    new = (1 − momentum)·old + momentum·batch, whose variance is unbiased (n − 1; of one number it is 0).
+    new = (1 − momentum)·old + momentum·batch, whose variance is unbiased (n − 1); a batch
+    of one number leaves them as they are.
 
     momentum: weight of the new batch, (0, 1]. epsilon: ε > 0. scale, offset: whether γ (d,) (1 at the start,
     role "scale") and β (d,) (0, role "bias") are learned, one a feature; without, they are 1 and 0. Raises
@@ -41,6 +44,7 @@ class ScalarNorm(Normalization):
         super().build(shape, make)
         self.width = shape[-1]
         self.axes = tuple(range(1, len(shape)))
+        self.variance_over = VarianceOver("batch", prod(shape))
         self.running = Exponential(make, (1,), self.momentum)
         return shape
 
@@ -85,6 +89,5 @@ class ScalarNorm(Normalization):
         mean = means.mean(keepdims=True)
         off = means - mean
         variance = (variances + off * off).mean(keepdims=True)
-        if count:
-            self.running.observe(count * self.width, mean, variance, context)
+        self.running.observe(count * self.width, mean, variance, context)
         return count * self.width, mean, variance

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from dtrain import Array, Backward, Context, Layer, Maker, Shape
+from dtrain import Array, Backward, Context, Layer, Maker, Shape, VarianceOver
 
 from ..ranges import not_negative
 
@@ -37,6 +38,7 @@ class Standardize(Layer):
         if not shape:
             raise ValueError("standardize takes samples of at least one dimension, got ()")
         self.axes = tuple(range(1, len(shape)))
+        self.variance_over = VarianceOver("training set", prod(shape[:-1]))
         self.mean = make.state("mean", shape[-1:], 0.0)
         self.std = make.state("std", shape[-1:], 1.0)
         return shape

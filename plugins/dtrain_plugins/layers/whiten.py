@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from dtrain import Array, Backward, Context, Layer, Maker, Shape
+from dtrain import Array, Backward, Context, Layer, Maker, Shape, VarianceOver
 
 from ..ranges import at_least_one, positive
 
@@ -52,6 +52,7 @@ class Whiten(Layer):
         self.width = d if self.components is None else self.components
         if self.width > d:
             raise ValueError(f"components must be at most the {d} features of a sample, got {self.width}")
+        self.variance_over = VarianceOver("training set", 1)
         self.mean = make.state("mean", (d,))
         self.matrix = make.state("matrix", (d, self.width))
         self.matrix.value = np.eye(d, self.width)

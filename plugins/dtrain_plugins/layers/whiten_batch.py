@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
-from dtrain import Array, Backward, Context, Maker, Shape
+from dtrain import Array, Backward, Context, Maker, Shape, VarianceOver
 
 from ..ranges import above_zero
 from .normalization import Normalization
@@ -15,7 +17,7 @@ class WhitenBatch(Normalization):
     x: (rows, d) or channels-last (rows, …, d), whose places count as rows → y: the same shape. In training μ and
     Σ (d, d) (biased) are the mean and the covariance of the whole global batch, on all ranks, and backward goes
     through both; in inference they are running statistics, new = (1 − momentum)·old + momentum·batch, with the
-    unbiased Σ (n − 1; of one row it is 0), and W is made of them.
+    unbiased Σ (n − 1), and W is made of them; a batch of one value per feature leaves them as they are.
 
     momentum: weight of the new batch, (0, 1]. epsilon: ε > 0, added to the variances: it bounds W where a batch
     has fewer rows than features, or features depend on each other. scale, offset: whether γ (d,) (1 at the
@@ -55,6 +57,7 @@ class WhitenBatch(Normalization):
         super().build(shape, make)
         d = shape[-1]
         self.axes = tuple(range(1, len(shape)))
+        self.variance_over = VarianceOver("batch", prod(shape[:-1]))
         self.mean = make.state("mean", (d,), 0.0)
         self.covariance = make.state("covariance", (d, d), 0.0)
         self.covariance.value[...] = np.eye(d)
@@ -95,8 +98,8 @@ class WhitenBatch(Normalization):
         count, mean, _ = context.moments(x, self.axes)
         np.subtract(x, mean, xc)
         covariance = _products(xc, xc, context) / max(count, 1)
-        if count:
-            unbiased = covariance * (count / max(count - 1, 1))
+        if count > 1:  # one value has no covariance, and its mean alone would describe another batch
+            unbiased = covariance * (count / (count - 1))
             for state, value in ((self.mean, mean), (self.covariance, unbiased)):
                 context.update(state, (1 - self.momentum) * state.value + self.momentum * value.real)
         return count, Zca(covariance, self.epsilon)

@@ -1,0 +1,121 @@
+"""Layers that would normalize by the variance of one value: their output would not depend on their input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from dtrain.contracts import ValueExchange, VarianceOver
+from dtrain.engine import rank_ranges, shard_bounds
+from dtrain.errors import ConfigError
+
+if TYPE_CHECKING:
+    from .job import Job
+
+Level = Literal["batch", "micro-batch", "rank", "group"]
+"""What of a batch the rows of one variance are, from the widest to the narrowest."""
+
+
+class Blame(NamedTuple):
+    """The key to change where pieces of a batch have one row, how a message calls the pieces, and the way out."""
+
+    key: str
+    pieces: str
+    remedy: str
+
+
+BLAME: dict[Level, Blame] = {
+    "batch": Blame("[train] batch_size", "batches", "raise batch_size"),
+    "micro-batch": Blame("[train] accumulate", "micro-batches", "lower accumulate, or raise batch_size"),
+    "rank": Blame(
+        "[train] batch_size", "parts of a batch on each rank", "raise batch_size, or start fewer ranks"
+    ),
+    "group": Blame("layer {} group", "groups of shards", "raise group, or batch_size"),
+}
+
+
+class Cuts:
+    """How a run cuts a batch into the rows that one variance is taken over.
+
+    parts: micro-batches. ranks: each takes variances of its own rows if `alone`, else of all rows.
+    """
+
+    def __init__(self, parts: int, shards: int, ranks: int, alone: bool) -> None:
+        self.parts, self.shards = parts, shards
+        self.ranges = rank_ranges(shards, ranks) if alone else [(0, shards)]
+
+    def level_of_one_row(self, rows: int, group: int | None) -> Level | None:
+        """Returns the widest level at which a batch of `rows` rows has a piece of one row; None if it has none."""
+        if rows == 1:
+            return "batch"
+        sizes = {rows // self.parts, -(-rows // self.parts)}  # micro-batches differ by at most one row
+        if 1 in sizes:
+            return "micro-batch"
+        bounds = [shard_bounds(size, self.shards) for size in sizes]
+        if any(at[b] - at[a] == 1 for at in bounds for a, b in self.ranges):
+            return "rank"
+        if group is not None:
+            pieces = [(i, min(i + group, b)) for a, b in self.ranges for i in range(a, b, group)]
+            if any(at[b] - at[a] == 1 for at in bounds for a, b in pieces):
+                return "group"
+        return None
+
+
+def check_variances(job: Job, ranks: int) -> None:
+    """Raises ConfigError for a layer with a variance that is of one value in every full batch, or in all samples."""
+    cuts, samples = _cuts(job, ranks), len(job.train)
+    rows = min(job.config.train.batch_size, samples)
+    for name, over in _declared(job):
+        if over.across == "sample" or over.per_sample > 1:
+            continue
+        if samples == 1:
+            raise ConfigError(
+                f"{job.config.data.where}: expected at least 2 training samples for layer {name!r}, got 1: "
+                f"{_effect(over)}; add samples"
+            )
+        if over.across == "batch" and (level := cuts.level_of_one_row(rows, over.group)) is not None:
+            blame = BLAME[level]
+            raise ConfigError(
+                f"{blame.key.format(repr(name))}: expected {blame.pieces} of at least 2 rows for layer {name!r}, "
+                f"got 1 row: {_effect(over)}; {blame.remedy}"
+            )
+
+
+def variance_warnings(job: Job, ranks: int) -> Iterator[str]:
+    """Yields a line for each layer whose variance over a sample is of one value, and one for the last batch.
+
+    The last batch of an epoch may be shorter than those that `check_variances` has looked at.
+    """
+    cuts, samples = _cuts(job, ranks), len(job.train)
+    rows = samples % job.config.train.batch_size
+    short: dict[tuple[Level, str], list[str]] = {}
+    for name, over in _declared(job):
+        if over.per_sample > 1:
+            continue
+        if over.across == "sample":
+            yield f"layer {name!r}: {_effect(over)}; remove it"
+        if over.across == "batch" and (level := cuts.level_of_one_row(rows, over.group)) is not None:
+            short.setdefault((level, _effect(over)), []).append(name)
+    for (level, effect), (first, *more) in short.items():
+        who = f"layer {first!r}" + (f" and {len(more)} more" if more else "")
+        pieces = "" if level == "batch" else f", in {BLAME[level].pieces} of 1 row"
+        yield (
+            f"{who}: the last batch of an epoch has {rows} of the {samples} samples{pieces}: {effect}, "
+            "and such a step fits the targets alone; choose another batch_size"
+        )
+
+
+def _declared(job: Job) -> Iterator[tuple[str, VarianceOver]]:
+    for name, layer in job.network.layers.items():
+        if layer.variance_over is not None:
+            yield name, layer.variance_over
+
+
+def _cuts(job: Job, ranks: int) -> Cuts:
+    return Cuts(job.config.train.accumulate, job.shards, ranks, isinstance(job.exchange, ValueExchange))
+
+
+def _effect(over: VarianceOver) -> str:
+    if over.centred:
+        return "normalized by the variance of one value, the output does not depend on the input"
+    return "normalized by the mean square of one value, the output is the sign of the input"
