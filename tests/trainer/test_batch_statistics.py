@@ -40,13 +40,22 @@ def test_statistics_are_those_of_a_micro_batch(ranks, parts, group):
 
     order, states = run_ranks(ranks, body)[0]
     micro = [batch for whole in (order[:13], order[13:]) for batch in cut(whole, parts)]
-    pieces = [X[rows] for batch in micro for rows in cut_in_groups(batch, group)]
-    counts = [len(piece) for piece in pieces]
-    spread = [piece.var(axis=0, ddof=1) if len(piece) > 1 else np.zeros(3) for piece in pieces]
+    spread = [spread_of([X[rows] for rows in cut_in_groups(batch, group)]) for batch in micro]
+    counts = [len(batch) for batch in micro]
     assert states["norm.count"] == 26
     np.testing.assert_allclose(states["norm.mean"], X.mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(
         states["norm.variance"], np.average(spread, axis=0, weights=counts), rtol=1e-12
+    )
+
+
+def spread_of(pieces):
+    """The mean of the variances of those pieces that have one, weighed by their rows."""
+    several = [piece for piece in pieces if len(piece) > 1]
+    return np.average(
+        [piece.var(axis=0, ddof=1) for piece in several],
+        axis=0,
+        weights=[len(piece) for piece in several],
     )
 
 
