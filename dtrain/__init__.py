@@ -40,7 +40,7 @@ _HOME = {
     "UpdateContext": "dtrain.contracts",
     "ValueExchange": "dtrain.contracts",
     "ValuePart": "dtrain.contracts",
-    "VarianceOver": "dtrain.contracts",
+    "StatisticsOver": "dtrain.contracts",
     # what a part meets
     "Context": "dtrain.engine",
     "Maker": "dtrain.engine",
@@ -96,13 +96,13 @@ if TYPE_CHECKING:
     from dtrain.contracts import Schedule as Schedule
     from dtrain.contracts import Schema as Schema
     from dtrain.contracts import Solver as Solver
+    from dtrain.contracts import StatisticsOver as StatisticsOver
     from dtrain.contracts import Subset as Subset
     from dtrain.contracts import Taken as Taken
     from dtrain.contracts import Transform as Transform
     from dtrain.contracts import UpdateContext as UpdateContext
     from dtrain.contracts import ValueExchange as ValueExchange
     from dtrain.contracts import ValuePart as ValuePart
-    from dtrain.contracts import VarianceOver as VarianceOver
     from dtrain.engine import Context as Context
     from dtrain.engine import Maker as Maker
     from dtrain.errors import ConfigError as ConfigError

@@ -5,7 +5,7 @@ from .callback import Callback, Run
 from .dataset import ArrayRows, Dataset, MappedRows, Rows, Subset, columns_of, numbers_of_classes
 from .exchange import Exchange, GradientExchange, GradientPart, Messages, Moves, ValueExchange, ValuePart
 from .initializer import Initializer
-from .layer import Layer, VarianceOver
+from .layer import Layer, StatisticsOver
 from .loss import Loss
 from .metric import Metric
 from .optimizer import Optimizer, UpdateContext
@@ -59,6 +59,7 @@ __all__ = [
     "Schedule",
     "Schema",
     "Solver",
+    "StatisticsOver",
     "Subset",
     "Taken",
     "TargetKind",
@@ -66,7 +67,6 @@ __all__ = [
     "UpdateContext",
     "ValueExchange",
     "ValuePart",
-    "VarianceOver",
     "columns_of",
     "numbers_of_classes",
 ]

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from dtrain.types import Array, Backward, Shape
 
 
-class VarianceOver(NamedTuple):
-    """The values that one variance is taken over, of those by which a layer normalizes.
+class StatisticsOver(NamedTuple):
+    """The values that one mean or variance is taken over, of those by which a layer normalizes.
 
     across: "batch": all rows of a batch (of a micro-batch with `accumulate`, of a rank's rows where ranks train
     alone); "training set": all samples that the layer's `fit` sees; "sample": one sample only.
     per_sample: how many values each sample contributes, such as the places of an image for a variance per channel.
-    group: for "batch", the number of consecutive shards whose rows have a variance of their own; None: all.
-    centred: whether the mean is subtracted; False for a mean of squares.
+    group: for "batch", the number of consecutive shards whose rows have statistics of their own; None: all.
+    centred: whether the mean is subtracted; False where x is divided by a mean square alone.
     """
 
     across: Literal["batch", "training set", "sample"]
@@ -77,11 +77,12 @@ class Layer:
     absorbs_bias: ClassVar[bool] = False
     """Whether a constant added to all rows of x leaves y as it is, as in a batch norm: no bias is needed in front."""
 
-    variance_over: VarianceOver | None = None
-    """What the variance by which this layer normalizes is taken over; `build` sets it. None: there is no such variance.
+    statistics_over: StatisticsOver | None = None
+    """What the statistics by which this layer normalizes x are taken over; `build` sets it. None: it has none.
 
-    The variance of a single value is 0 and says nothing; an output normalized by it does not depend on the input. From
-    this attribute the engine knows which runs to refuse before the first step, and which to warn about.
+    The mean of a single value is that value and its variance is 0: an output normalized by them does not depend on x.
+    By this attribute a run in which that is certain is refused before the first step, and one warned about where only
+    the last batch of an epoch is so short, or statistics across one sample are of one value.
     """
 
     def build(self, shape: Shape, make: Maker) -> Shape:

@@ -12,7 +12,7 @@ from dtrain.contracts import Solver
 from dtrain.errors import ConfigError, DataError, did_you_mean, listed
 
 from .exchange_checks import check_exchange
-from .one_value import check_variances
+from .one_value import check_statistics
 from .solver_checks import check_solver
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def check_job(job: Job, ranks: int = 1) -> None:
     for part in job.config.regularizers:
         _check_regularizer(part, job.network)
     _check_samples(job)
-    check_variances(job, ranks)
+    check_statistics(job, ranks)
     where, shape = job.config.data.where, job.network.shape
     check_targets(job.train, job.loss, shape, f"{where}, training samples")
     if job.validation is not None:

@@ -1,11 +1,11 @@
-"""Layers that would normalize by the variance of one value: their output would not depend on their input."""
+"""Layers that would normalize by the statistics of one value: their output would not depend on their input."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from dtrain.contracts import ValueExchange, VarianceOver
+from dtrain.contracts import StatisticsOver, ValueExchange
 from dtrain.engine import rank_ranges, shard_bounds
 from dtrain.errors import ConfigError
 
@@ -13,31 +13,29 @@ if TYPE_CHECKING:
     from .job import Job
 
 Level = Literal["batch", "micro-batch", "rank", "group"]
-"""What of a batch the rows of one variance are, from the widest to the narrowest."""
+"""What statistics across a batch are taken over, from the widest to the narrowest."""
 
 
 class Blame(NamedTuple):
-    """The key to change where pieces of a batch have one row, how a message calls the pieces, and the way out."""
+    """The key to change where a piece of a batch has one row, how a message calls the place, and the way out."""
 
     key: str
-    pieces: str
+    place: str
     remedy: str
 
 
 BLAME: dict[Level, Blame] = {
-    "batch": Blame("[train] batch_size", "batches", "raise batch_size"),
-    "micro-batch": Blame("[train] accumulate", "micro-batches", "lower accumulate, or raise batch_size"),
-    "rank": Blame(
-        "[train] batch_size", "parts of a batch on each rank", "raise batch_size, or start fewer ranks"
-    ),
-    "group": Blame("layer {} group", "groups of shards", "raise group, or batch_size"),
+    "batch": Blame("[train] batch_size", "in {} batch", "raise batch_size"),
+    "micro-batch": Blame("[train] accumulate", "in {} micro-batch", "lower accumulate, or raise batch_size"),
+    "rank": Blame("[train] batch_size", "on {} rank", "raise batch_size, or start fewer ranks"),
+    "group": Blame("[[network]] group", "in {} group of shards", "raise group, or batch_size"),
 }
 
 
 class Cuts:
-    """How a run cuts a batch into the rows that one variance is taken over.
+    """How a run cuts a batch into the pieces that statistics are taken over.
 
-    parts: micro-batches. ranks: each takes variances of its own rows if `alone`, else of all rows.
+    parts: micro-batches. ranks: each has statistics of its own rows if `alone`, else of all rows.
     """
 
     def __init__(self, parts: int, shards: int, ranks: int, alone: bool) -> None:
@@ -61,8 +59,8 @@ class Cuts:
         return None
 
 
-def check_variances(job: Job, ranks: int) -> None:
-    """Raises ConfigError for a layer with a variance that is of one value in every full batch, or in all samples."""
+def check_statistics(job: Job, ranks: int) -> None:
+    """Raises ConfigError for a layer whose statistics are of one value in each full batch, or of one sample."""
     cuts, samples = _cuts(job, ranks), len(job.train)
     rows = min(job.config.train.batch_size, samples)
     for name, over in _declared(job):
@@ -76,15 +74,15 @@ def check_variances(job: Job, ranks: int) -> None:
         if over.across == "batch" and (level := cuts.level_of_one_row(rows, over.group)) is not None:
             blame = BLAME[level]
             raise ConfigError(
-                f"{blame.key.format(repr(name))}: expected {blame.pieces} of at least 2 rows for layer {name!r}, "
-                f"got 1 row: {_effect(over)}; {blame.remedy}"
+                f"{blame.key}: expected at least 2 rows {blame.place.format('every')} for layer {name!r}, got 1: "
+                f"{_effect(over)}; {blame.remedy}"
             )
 
 
-def variance_warnings(job: Job, ranks: int) -> Iterator[str]:
-    """Yields a line for each layer whose variance over a sample is of one value, and one for the last batch.
+def statistics_warnings(job: Job, ranks: int) -> Iterator[str]:
+    """Yields a line for each layer whose statistics across a sample are of one value, and one on the last batch.
 
-    The last batch of an epoch may be shorter than those that `check_variances` has looked at.
+    The last batch of an epoch may be shorter than those that `check_statistics` looks at.
     """
     cuts, samples = _cuts(job, ranks), len(job.train)
     rows = samples % job.config.train.batch_size
@@ -98,24 +96,24 @@ def variance_warnings(job: Job, ranks: int) -> Iterator[str]:
             short.setdefault((level, _effect(over)), []).append(name)
     for (level, effect), (first, *more) in short.items():
         who = f"layer {first!r}" + (f" and {len(more)} more" if more else "")
-        pieces = "" if level == "batch" else f", in {BLAME[level].pieces} of 1 row"
+        place = "" if level == "batch" else f", with 1 row {BLAME[level].place.format('a')}"
         yield (
-            f"{who}: the last batch of an epoch has {rows} of the {samples} samples{pieces}: {effect}, "
-            "and such a step fits the targets alone; choose another batch_size"
+            f"{who}: the last batch of an epoch has {rows} of the {samples} samples{place}: {effect}; "
+            "choose another batch_size"
         )
 
 
-def _declared(job: Job) -> Iterator[tuple[str, VarianceOver]]:
+def _declared(job: Job) -> Iterator[tuple[str, StatisticsOver]]:
     for name, layer in job.network.layers.items():
-        if layer.variance_over is not None:
-            yield name, layer.variance_over
+        if layer.statistics_over is not None:
+            yield name, layer.statistics_over
 
 
 def _cuts(job: Job, ranks: int) -> Cuts:
     return Cuts(job.config.train.accumulate, job.shards, ranks, isinstance(job.exchange, ValueExchange))
 
 
-def _effect(over: VarianceOver) -> str:
+def _effect(over: StatisticsOver) -> str:
     if over.centred:
-        return "normalized by the variance of one value, the output does not depend on the input"
+        return "normalized by the statistics of one value, the output does not depend on the input"
     return "normalized by the mean square of one value, the output is the sign of the input"

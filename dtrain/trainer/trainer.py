@@ -26,7 +26,7 @@ from .logical import Snapshot, take
 from .meetings import Meetings
 from .moments import Moments
 from .not_finite import epoch_not_finite, step_not_finite
-from .one_value import variance_warnings
+from .one_value import statistics_warnings
 from .point import LAST_POINTS, Point, take_point
 from .predict import predict
 from .report import epoch_line, loss_line, summary, title
@@ -254,7 +254,7 @@ class Trainer:
 
     def _advice(self) -> Iterator[str]:
         yield from warnings_of(self.job.network)
-        yield from variance_warnings(self.job, self.communicator.size)
+        yield from statistics_warnings(self.job, self.communicator.size)
 
     def plain(self, voices: Voices) -> int:
         """Runs steps and epochs to the end; returns the exit code that a signal asks for, or 0.

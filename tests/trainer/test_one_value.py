@@ -12,12 +12,12 @@ import pytest
 
 from dtrain.communicator import SerialCommunicator, run_ranks
 from dtrain.config import load
-from dtrain.contracts import ArrayRows, Layer, VarianceOver
+from dtrain.contracts import ArrayRows, Layer, StatisticsOver
 from dtrain.data import Batches
 from dtrain.engine import Network, Replica, learn, rank_ranges
 from dtrain.errors import ConfigError
 from dtrain.trainer import build_job
-from dtrain.trainer.one_value import Cuts, check_variances, variance_warnings
+from dtrain.trainer.one_value import Cuts, check_statistics, statistics_warnings
 from tests.plugins.support import built, examples_of, initializer, layers_and_activations
 from tests.support import Job, assert_same_bits, network
 
@@ -55,7 +55,7 @@ def normalizations():
     for name, options, shape, _ in every_example():
         layer = made(name, options)
         network_of(layer, shape)
-        if layer.variance_over is not None and (name, options) not in found:
+        if layer.statistics_over is not None and (name, options) not in found:
             found.append((name, options))
     return found
 
@@ -108,14 +108,14 @@ def effect(make, shape, rows, *bounds):
         return "nothing"
     layer = make()
     network_of(layer, shape)
-    centred = layer.variance_over is not None and layer.variance_over.centred
+    centred = layer.statistics_over is not None and layer.statistics_over.centred
     same_size = all(np.allclose(abs(y), abs(found[0]), rtol=0, atol=1e-3) for y in found)
     return "sign" if same_size and not centred else ""
 
 
 def declared_effect(layer, rows):
-    """What `variance_over` says of that."""
-    over = layer.variance_over
+    """What `statistics_over` says of that."""
+    over = layer.statistics_over
     if over is None:
         return ""
     if over.per_sample * (1 if over.across == "sample" else rows) > 1:
@@ -190,29 +190,29 @@ def test_finds_the_widest_piece_of_one_row(shards, group, alone):
 # ---------------------------------------------------------------------- errors and warnings, whole
 
 EFFECTS = {
-    "nothing": "normalized by the variance of one value, the output does not depend on the input",
+    "nothing": "normalized by the statistics of one value, the output does not depend on the input",
     "sign": "normalized by the mean square of one value, the output is the sign of the input",
 }
 ERRORS = {
-    "batch": "[train] batch_size: expected batches of at least 2 rows for layer '{name}', got 1 row: {effect}; "
+    "batch": "[train] batch_size: expected at least 2 rows in every batch for layer '{name}', got 1: {effect}; "
     "raise batch_size",
-    "micro-batch": "[train] accumulate: expected micro-batches of at least 2 rows for layer '{name}', got 1 row: "
+    "micro-batch": "[train] accumulate: expected at least 2 rows in every micro-batch for layer '{name}', got 1: "
     "{effect}; lower accumulate, or raise batch_size",
-    "rank": "[train] batch_size: expected parts of a batch on each rank of at least 2 rows for layer '{name}', got 1 "
-    "row: {effect}; raise batch_size, or start fewer ranks",
-    "group": "layer '{name}' group: expected groups of shards of at least 2 rows for layer '{name}', got 1 row: "
+    "rank": "[train] batch_size: expected at least 2 rows on every rank for layer '{name}', got 1: {effect}; "
+    "raise batch_size, or start fewer ranks",
+    "group": "[[network]] group: expected at least 2 rows in every group of shards for layer '{name}', got 1: "
     "{effect}; raise group, or batch_size",
     "samples": "[data]: expected at least 2 training samples for layer '{name}', got 1: {effect}; add samples",
 }
 LAST = (
-    "layer '{name}': the last batch of an epoch has {rest} of the {samples} samples{pieces}: {effect}, and such a step "
-    "fits the targets alone; choose another batch_size"
+    "layer '{name}': the last batch of an epoch has {rest} of the {samples} samples{place}: {effect}; "
+    "choose another batch_size"
 )
-PIECES = {
+PLACES = {
     "batch": "",
-    "micro-batch": ", in micro-batches of 1 row",
-    "rank": ", in parts of a batch on each rank of 1 row",
-    "group": ", in groups of shards of 1 row",
+    "micro-batch": ", with 1 row in a micro-batch",
+    "rank": ", with 1 row on a rank",
+    "group": ", with 1 row in a group of shards",
 }
 SAMPLE = "layer '{name}': {effect}; remove it"
 
@@ -279,7 +279,7 @@ def expected_lines(make, full_name, shape, samples, batch_size, parts, ranks, ex
     if level := first_level(min(batch_size, samples), *cut):
         return ERRORS[level].format(**fill), []
     if level := first_level(rest, *cut):
-        return None, [LAST.format(**fill, rest=rest, pieces=PIECES[level])]
+        return None, [LAST.format(**fill, rest=rest, place=PLACES[level])]
     return None, []
 
 
@@ -299,11 +299,11 @@ def check_lines(job, make, full_name, shape):
         tried = job_with(job, net, samples, exchange, parts, batch_size=batch_size)
         error, warnings = expected_lines(make, full_name, shape, samples, batch_size, parts, ranks, exchange)
         if error is None:
-            check_variances(tried, ranks)
-            assert list(variance_warnings(tried, ranks)) == warnings
+            check_statistics(tried, ranks)
+            assert list(statistics_warnings(tried, ranks)) == warnings
         else:
             with pytest.raises(ConfigError) as raised:
-                check_variances(tried, ranks)
+                check_statistics(tried, ranks)
             assert str(raised.value) == error
         seen.add((error is not None, bool(warnings)))
     return seen
@@ -328,10 +328,10 @@ def test_a_normalization_in_a_container_is_found(norm, full_name, plain_job):
 def test_several_layers_share_the_line_on_the_last_batch(plain_job):
     layers = [(f"norm_{i}", made("batch_norm", {})) for i in (1, 2, 3)]
     net = Network(layers, (4,), "float64", initializer)
-    (line,) = variance_warnings(job_with(plain_job, net, 9, batch_size=4), 1)
-    assert line == LAST.format(
-        name="norm_1", rest=1, samples=9, pieces="", effect=EFFECTS["nothing"]
-    ).replace("'norm_1'", "'norm_1' and 2 more")
+    (line,) = statistics_warnings(job_with(plain_job, net, 9, batch_size=4), 1)
+    assert line == LAST.format(name="norm_1", rest=1, samples=9, place="", effect=EFFECTS["nothing"]).replace(
+        "'norm_1'", "'norm_1' and 2 more"
+    )
 
 
 class OfAcme(Layer):
@@ -342,7 +342,7 @@ class OfAcme(Layer):
 
     def build(self, shape, make):
         if self.declares:
-            self.variance_over = VarianceOver("batch", prod(shape[:-1]), centred=False)
+            self.statistics_over = StatisticsOver("batch", prod(shape[:-1]), centred=False)
         return shape
 
 
@@ -350,10 +350,10 @@ class OfAcme(Layer):
 def test_the_layer_of_a_plugin_is_asked_and_never_guessed(declares, plain_job):
     tried = job_with(plain_job, network_of(OfAcme(declares), (4,)), 9, batch_size=1)
     if not declares:
-        check_variances(tried, 1)
+        check_statistics(tried, 1)
         return
     with pytest.raises(ConfigError) as raised:
-        check_variances(tried, 1)
+        check_statistics(tried, 1)
     assert str(raised.value) == ERRORS["batch"].format(name="norm", effect=EFFECTS["sign"])
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from dtrain import Array, Backward, Context, Maker, Shape, VarianceOver
+from dtrain import Array, Backward, Context, Maker, Shape, StatisticsOver
 
 from ..ranges import above_zero
 from .broad import repeated, rows_as_one
@@ -98,7 +98,7 @@ class BatchNorm(Normalization):
     def build(self, shape: Shape, make: Maker) -> Shape:
         super().build(shape, make)
         self.axes = tuple(range(1, len(shape)))
-        self.variance_over = VarianceOver("batch", prod(shape[:-1]), self.group)
+        self.statistics_over = StatisticsOver("batch", prod(shape[:-1]), self.group)
         self.running = self._running(make, shape[-1:])
         return shape
 

@@ -10,7 +10,8 @@ class GroupNorm(SampleNorm):
     """Group normalization: y = γ·x̂ + β, x̂ = (x − μ)/√(σ² + ε), over groups of neighbouring channels of a sample.
 
     x: (rows, …, d), channels last → y: the same shape; μ and σ² (biased) are over the d/groups channels of a
-    group and all places of the sample. Training and inference are alike, and no sample depends on another.
+    group and all places of the sample. Training and inference are alike, and no sample depends on another. Of one
+    channel at one place y is β whatever x is, which a line before the first step says.
 
     groups: ≥ 1, a divisor of d; 1 is the whole sample. epsilon: ε > 0. scale, offset: whether γ (d,) (1 at the
     start, role "scale") and β (d,) (0, role "bias") are learned; without, they are 1 and 0. Raises ValueError

@@ -9,7 +9,8 @@ class InstanceNorm(SampleNorm):
     """Instance normalization: y = γ·x̂ + β, x̂ = (x − μ)/√(σ² + ε), over the places of each channel of a sample.
 
     x: (rows, …, d), channels last → y: the same shape; μ and σ² (biased) are over all places. Training and
-    inference are alike, and no sample depends on another.
+    inference are alike, and no sample depends on another. Of one place y is β whatever x is, which a line before
+    the first step says.
 
     epsilon: ε > 0. scale, offset: whether γ (d,) (1 at the start, role "scale") and β (d,) (0, role "bias")
     are learned; without, they are 1 and 0. Raises ValueError for another epsilon, and for samples without

@@ -8,7 +8,7 @@ class LayerNorm(SampleNorm):
 
     x: (rows, …, d) → y: the same shape; μ and σ² (biased) are over the last dimension, at each place of a
     sample by itself (over all places together: `group_norm` with one group). Training and inference are alike,
-    and no sample depends on another.
+    and no sample depends on another. Of one feature y is β whatever x is, which a line before the first step says.
 
     epsilon: ε > 0. scale, offset: whether γ (d,) (1 at the start, role "scale") and β (d,) (0, role "bias")
     are learned; without, they are 1 and 0. Raises ValueError for another epsilon, and for samples without a

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from dtrain import Array, Backward, Context, Maker, Shape, VarianceOver
+from dtrain import Array, Backward, Context, Maker, Shape, StatisticsOver
 
 from .normalization import Normalization
 
@@ -16,7 +16,8 @@ class SampleNorm(Normalization):
     """y = γ·x̂ + β, x̂ = (x − μ)/√(σ² + ε), μ and σ² over a part of each sample, alike in training and inference.
 
     x: (rows, …, d), taken as (rows, places, groups, d/groups). Statistics are over a group's channels, and over
-    the places where `over_places` is set. Without `centred`, μ = 0 and σ² is the mean of x².
+    the places where `over_places` is set. Without `centred`, μ = 0 and σ² is the mean of x². Over one value, x̂ is 0
+    whatever x is (without `centred`, its sign); a line before the first step warns of that.
     """
 
     over_places: ClassVar[bool] = False
@@ -28,7 +29,7 @@ class SampleNorm(Normalization):
         places, channels = prod(shape[:-1]), shape[-1] // self.groups
         self.block = (places, self.groups, channels)
         values = places * channels if self.over_places else channels
-        self.variance_over = VarianceOver("sample", values, centred=self.centred)
+        self.statistics_over = StatisticsOver("sample", values, centred=self.centred)
         return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:

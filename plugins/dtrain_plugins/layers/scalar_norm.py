@@ -4,7 +4,7 @@ from math import prod
 
 import numpy as np
 
-from dtrain import Array, Backward, Context, Maker, Shape, VarianceOver
+from dtrain import Array, Backward, Context, Maker, Shape, StatisticsOver
 
 from ..ranges import above_zero
 from .normalization import Normalization
@@ -44,7 +44,7 @@ class ScalarNorm(Normalization):
         super().build(shape, make)
         self.width = shape[-1]
         self.axes = tuple(range(1, len(shape)))
-        self.variance_over = VarianceOver("batch", prod(shape))
+        self.statistics_over = StatisticsOver("batch", prod(shape))
         self.running = Exponential(make, (1,), self.momentum)
         return shape
 

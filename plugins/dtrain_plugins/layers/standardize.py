@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dtrain import Array, Backward, Context, Layer, Maker, Shape, VarianceOver
+from dtrain import Array, Backward, Context, Layer, Maker, Shape, StatisticsOver
 
 from ..ranges import not_negative
 
@@ -17,7 +17,7 @@ class Standardize(Layer):
     x: (rows, d) or channels-last (rows, …, d) → y: the same shape. μ and σ (d,) are those of all training
     samples, and of all places where there are any, as they reach this layer; they are learned in one pass
     before the first step and stay. Until then μ = 0 and σ = 1. A feature that is constant in the training set
-    becomes 0, whatever it is later. dx = dy/√(σ² + ε).
+    becomes 0, whatever it is later; a set of one value per feature is refused. dx = dy/√(σ² + ε).
 
     epsilon: ε ≥ 0; it keeps features of tiny variance from being blown up. Raises ValueError for a negative
     one, and for samples without a dimension.
@@ -38,7 +38,7 @@ class Standardize(Layer):
         if not shape:
             raise ValueError("standardize takes samples of at least one dimension, got ()")
         self.axes = tuple(range(1, len(shape)))
-        self.variance_over = VarianceOver("training set", prod(shape[:-1]))
+        self.statistics_over = StatisticsOver("training set", prod(shape[:-1]))
         self.mean = make.state("mean", shape[-1:], 0.0)
         self.std = make.state("std", shape[-1:], 1.0)
         return shape

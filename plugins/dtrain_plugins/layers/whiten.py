@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from dtrain import Array, Backward, Context, Layer, Maker, Shape, VarianceOver
+from dtrain import Array, Backward, Context, Layer, Maker, Shape, StatisticsOver
 
 from ..ranges import at_least_one, positive
 
@@ -24,8 +24,8 @@ class Whiten(Layer):
 
     C is biased (divided by n; scikit-learn's PCA divides by n − 1). An eigenvector's sign makes its largest
     component positive. The decomposition is LAPACK's: as for matrix products, the bits hold for one build of
-    it. Samples are vectors: put a flatten layer before it. Raises ValueError for others, and for options out
-    of range.
+    it. Samples are vectors: put a flatten layer before it; a set of one sample is refused. Raises ValueError for
+    samples of other shapes, and for options out of range.
 
     Bell & Sejnowski, "The 'independent components' of natural scenes are edge filters", 1997 (zca).
     """
@@ -52,7 +52,7 @@ class Whiten(Layer):
         self.width = d if self.components is None else self.components
         if self.width > d:
             raise ValueError(f"components must be at most the {d} features of a sample, got {self.width}")
-        self.variance_over = VarianceOver("training set", 1)
+        self.statistics_over = StatisticsOver("training set", 1)
         self.mean = make.state("mean", (d,))
         self.matrix = make.state("matrix", (d, self.width))
         self.matrix.value = np.eye(d, self.width)

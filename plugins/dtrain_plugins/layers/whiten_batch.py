@@ -4,7 +4,7 @@ from math import prod
 
 import numpy as np
 
-from dtrain import Array, Backward, Context, Maker, Shape, VarianceOver
+from dtrain import Array, Backward, Context, Maker, Shape, StatisticsOver
 
 from ..ranges import above_zero
 from .normalization import Normalization
@@ -17,7 +17,8 @@ class WhitenBatch(Normalization):
     x: (rows, d) or channels-last (rows, …, d), whose places count as rows → y: the same shape. In training μ and
     Σ (d, d) (biased) are the mean and the covariance of the whole global batch, on all ranks, and backward goes
     through both; in inference they are running statistics, new = (1 − momentum)·old + momentum·batch, with the
-    unbiased Σ (n − 1), and W is made of them; a batch of one value per feature leaves them as they are.
+    unbiased Σ (n − 1), and W is made of them. A batch of one value per feature has none and leaves both as they are;
+    for runs with such batches, see `batch_norm`.
 
     momentum: weight of the new batch, (0, 1]. epsilon: ε > 0, added to the variances: it bounds W where a batch
     has fewer rows than features, or features depend on each other. scale, offset: whether γ (d,) (1 at the
@@ -57,7 +58,7 @@ class WhitenBatch(Normalization):
         super().build(shape, make)
         d = shape[-1]
         self.axes = tuple(range(1, len(shape)))
-        self.variance_over = VarianceOver("batch", prod(shape[:-1]))
+        self.statistics_over = StatisticsOver("batch", prod(shape[:-1]))
         self.mean = make.state("mean", (d,), 0.0)
         self.covariance = make.state("covariance", (d, d), 0.0)
         self.covariance.value[...] = np.eye(d)
