@@ -40,6 +40,7 @@ _HOME = {
     "UpdateContext": "dtrain.contracts",
     "ValueExchange": "dtrain.contracts",
     "ValuePart": "dtrain.contracts",
+    "Range": "dtrain.options",
     # what a part meets
     "Context": "dtrain.engine",
     "Maker": "dtrain.engine",
@@ -108,6 +109,7 @@ if TYPE_CHECKING:
     from dtrain.errors import PluginError as PluginError
     from dtrain.errors import UserError as UserError
     from dtrain.inference import Model as Model
+    from dtrain.options import Range as Range
     from dtrain.parameter import Parameter as Parameter
     from dtrain.parameter import State as State
     from dtrain.plotting import can_plot as can_plot

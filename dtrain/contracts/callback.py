@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from .configurable import Configurable
+
 if TYPE_CHECKING:
     from dtrain.types import Array
 
@@ -73,7 +75,7 @@ class Run(Protocol):
         """Brings back a copy that `snapshot` returned."""
 
 
-class Callback:
+class Callback(Configurable):
     """Something to do at moments of a run. Every rank calls every moment, with the same figures."""
 
     examples: ClassVar[list[dict[str, Any]]] = [{}]

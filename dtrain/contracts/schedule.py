@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from .configurable import Configurable
 
-class Schedule:
+
+class Schedule(Configurable):
     """A factor on an optimizer's option over the course of a run.
 
     In the config, `of` names the option (default "lr") and `unit` is "step" (default) or "epoch"; both

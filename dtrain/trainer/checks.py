@@ -12,6 +12,7 @@ from dtrain.contracts import Solver
 from dtrain.errors import ConfigError, DataError, did_you_mean, listed
 
 from .exchange_checks import check_exchange
+from .schedule_checks import check_schedules
 from .solver_checks import check_solver
 
 if TYPE_CHECKING:
@@ -33,13 +34,13 @@ def check_job(job: Job, ranks: int = 1) -> None:
     _check_size(job.network)
     _check_outputs(job, ranks)
     _check_accumulate(job)
-    _check_schedules(job)
     if isinstance(job.optimizer, Solver):
         check_solver(job, job.optimizer)
     check_exchange(job)
     for part in job.config.regularizers:
         _check_regularizer(part, job.network)
     _check_samples(job)
+    check_schedules(job)
     where, shape = job.config.data.where, job.network.shape
     check_targets(job.train, job.loss, shape, f"{where}, training samples")
     if job.validation is not None:
@@ -84,21 +85,6 @@ def _check_accumulate(job: Job) -> None:
             f"[train] accumulate: expected at most as many micro-batches as a batch has samples, {most}, "
             f"got {config.accumulate}"
         )
-
-
-def _check_schedules(job: Job) -> None:
-    numbers = [name for name, value in vars(job.optimizer).items() if _is_number(value) and name[0] != "_"]
-    for part in job.config.schedules:
-        if part.of not in numbers:
-            raise ConfigError(
-                f"{part.where} of: expected a number among the options of the optimizer "
-                f"{job.config.optimizer.name!r}, got {part.of!r}{did_you_mean(part.of, numbers)}; "
-                f"it has {listed(numbers)}"
-            )
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _check_regularizer(part: RegularizerPart, network: Network) -> None:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from dtrain import Callback, ConfigError, Run
 
-from ..ranges import at_least_one, not_negative
+from ..ranges import Count, NotNegative
 
 
 class EarlyStopping(Callback):
@@ -27,14 +27,12 @@ class EarlyStopping(Callback):
 
     def __init__(
         self,
-        patience: int = 5,
+        patience: Count = 5,
         metric: str = "loss",
         mode: Literal["auto", "min", "max"] = "auto",
-        minimum_change: float = 0.0,
+        minimum_change: NotNegative = 0.0,
         restore_best: bool = True,
     ) -> None:
-        at_least_one(patience=patience)
-        not_negative(minimum_change=minimum_change)
         self.patience, self.metric, self.minimum_change = patience, metric, minimum_change
         self.restore_best = restore_best
         self.sign = 1 if (mode == "min" or (mode == "auto" and metric == "loss")) else -1

@@ -7,7 +7,7 @@ import numpy as np
 
 from dtrain import Array, ConfigError, Course, Procedure, can_plot, drawing
 
-from ..ranges import below_one
+from ..ranges import BelowOne
 
 
 class LrFinder(Procedure):
@@ -38,7 +38,7 @@ class LrFinder(Procedure):
         highest: float = 10.0,
         steps: int = 100,
         divergence: float = 4.0,
-        smoothing: float = 0.9,
+        smoothing: BelowOne = 0.9,
     ) -> None:
         if not 0 < lowest < highest:
             raise ValueError(f"lowest must be above 0 and below highest, got {lowest} and {highest}")
@@ -46,7 +46,6 @@ class LrFinder(Procedure):
             raise ValueError(f"steps must be at least 10, got {steps}")
         if divergence <= 1:
             raise ValueError(f"divergence must be above 1, got {divergence}")
-        below_one(smoothing=smoothing)
         self.lowest, self.highest, self.steps = lowest, highest, steps
         self.rates: list[float] = np.geomspace(lowest, highest, steps).tolist()
         self.divergence, self.smoothing = divergence, smoothing

@@ -5,7 +5,7 @@ from typing import Any
 
 from dtrain import Schedule
 
-from ..ranges import at_least_one, between, not_negative, share
+from ..ranges import Between, Count, Natural, NotNegative, Share
 
 
 class Plateau(Schedule):
@@ -24,16 +24,12 @@ class Plateau(Schedule):
 
     def __init__(
         self,
-        factor: float = 0.1,
-        patience: int = 10,
-        minimum_change: float = 1e-4,
-        cooldown: int = 0,
-        minimum: float = 0.0,
+        factor: Between = 0.1,
+        patience: Count = 10,
+        minimum_change: NotNegative = 1e-4,
+        cooldown: Natural = 0,
+        minimum: Share = 0.0,
     ) -> None:
-        between(factor=factor)
-        at_least_one(patience=patience)
-        not_negative(minimum_change=minimum_change, cooldown=cooldown)
-        share(minimum=minimum)
         self.factor, self.patience, self.minimum_change = factor, patience, minimum_change
         self.cooldown, self.minimum = cooldown, minimum
         self.now, self.best, self.waited, self.cooling = 1.0, inf, 0, 0

@@ -4,7 +4,7 @@ from typing import Any
 
 from dtrain import Schedule
 
-from ..ranges import at_least_one, share
+from ..ranges import Count, Share
 
 
 class Warmup(Schedule):
@@ -24,9 +24,7 @@ class Warmup(Schedule):
 
     examples = [{"length": 5}, {"length": 3, "start": 0.5, "then": "linear"}]
 
-    def __init__(self, length: int, start: float = 0.0, then: Schedule | None = None) -> None:
-        at_least_one(length=length)
-        share(start=start)
+    def __init__(self, length: Count, start: Share = 0.0, then: Schedule | None = None) -> None:
         self.length, self.start, self.then = length, start, then
 
     def __call__(self, step: int, steps: int, epoch: float) -> float:
