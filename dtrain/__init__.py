@@ -60,6 +60,7 @@ _HOME = {
     "DataError": "dtrain.errors",
     "PluginError": "dtrain.errors",
     "UserError": "dtrain.errors",
+    "did_you_mean": "dtrain.errors",
     # running
     "train": "dtrain.api",
     "verify": "dtrain.api",
@@ -108,6 +109,7 @@ if TYPE_CHECKING:
     from dtrain.errors import DataError as DataError
     from dtrain.errors import PluginError as PluginError
     from dtrain.errors import UserError as UserError
+    from dtrain.errors import did_you_mean as did_you_mean
     from dtrain.inference import Model as Model
     from dtrain.options import Range as Range
     from dtrain.parameter import Parameter as Parameter

@@ -23,7 +23,7 @@ class Range:
 
     def __contains__(self, value: Any) -> bool:
         if not (
-            type(value) is float or _is(value, Real)
+            type(value) is float or is_number(value)
         ):  # the first is quick: a schedule asks in every step
             return False
         return (
@@ -53,9 +53,9 @@ def fault(value: Any, annotation: Any) -> str | None:
     Looks at numbers and their ranges, also in lists and unions; what it does not know, it takes.
     """
     if annotation is int:
-        return None if _is(value, Integral) else "a whole number"
+        return None if isinstance(value, Integral) and is_number(value) else "a whole number"
     if annotation is float:
-        return None if type(value) is float or _is(value, Real) else "a number"
+        return None if type(value) is float or is_number(value) else "a number"
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         return fault(value, arguments[0]) or _outside(value, arguments[1:])
@@ -69,8 +69,9 @@ def fault(value: Any, annotation: Any) -> str | None:
     return "None" if annotation is type(None) and value is not None else None
 
 
-def _is(value: Any, number: type) -> bool:
-    return isinstance(value, number) and not isinstance(value, bool)
+def is_number(value: Any) -> bool:
+    """Tells whether this is a number; true and false are none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _outside(value: Any, extras: tuple[Any, ...]) -> str | None:

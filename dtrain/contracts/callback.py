@@ -42,6 +42,10 @@ class Run(Protocol):
         """What is measured: "loss" and the names of the metrics."""
 
     @property
+    def higher_is_better(self) -> Mapping[str, bool]:
+        """Whether more is better, of each of `measures`: never of "loss", of a metric as its class says."""
+
+    @property
     def held_out(self) -> bool:
         """Whether there are validation samples."""
 

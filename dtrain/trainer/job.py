@@ -114,7 +114,6 @@ def _build(config: Config, registry: Registry, ranks: int, schema: Schema | None
     resolved = replace(resolved, train=replace(resolved.train, shards=shards))
     layers = _layers(config, made)
     loss, optimizer = made(config.loss), made(config.optimizer)
-    scaled = scale_lr(config, optimizer)
     metrics = dict(
         zip(names_of([p.name for p in config.train.metrics]), map(made, config.train.metrics), strict=True)
     )
@@ -126,6 +125,7 @@ def _build(config: Config, registry: Registry, ranks: int, schema: Schema | None
     if schema is not None:
         conform(dataset, schema, config.data.where)
     train, validation = hold_out(dataset, config.data.validation, config.seed)
+    scaled = scale_lr(config, optimizer, len(train))
     network = _network(config, registry, layers, train.shape)
     job = Job(
         resolved, registry, shards, train, validation, record_of(dataset), transforms, network, loss, metrics,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dtrain.contracts import Schedule, numbers_of
 from dtrain.errors import ConfigError, OptionError, did_you_mean, listed
-from dtrain.options import numbers_in
+from dtrain.options import is_number, numbers_in
 
 from .schedules import Driver
 
@@ -49,9 +49,7 @@ def check_schedules(job: Job) -> None:
 
 def _check_option(part: SchedulePart, job: Job) -> None:
     name = job.config.optimizer.name
-    numbers = {
-        key: value for key, value in vars(job.optimizer).items() if _is_number(value) and key[0] != "_"
-    }
+    numbers = {key: value for key, value in vars(job.optimizer).items() if is_number(value) and key[0] != "_"}
     hints = numbers_of(type(job.optimizer))
     real = [key for key in numbers if key not in hints or float in numbers_in(hints[key])]
     if part.of not in numbers:
@@ -69,10 +67,6 @@ def _check_option(part: SchedulePart, job: Job) -> None:
             f"{part.where} of: expected an option that is not 0 at the start, got {part.of} = 0 of the optimizer "
             f"{name!r}, which every factor leaves at 0; set it in [optimizer], or leave the schedule out"
         )
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _check_built(job: Job, driver: Driver, of: str, step: int, value: float) -> None:
@@ -102,7 +96,7 @@ def _turns(schedule: Schedule, length: int) -> set[int]:
     for value in _flat(vars(schedule).values()):
         if isinstance(value, Schedule):
             nested |= _turns(value, length)
-        elif _is_number(value) and 0 < value < length:
+        elif is_number(value) and 0 < value < length:
             turns.add(round(value * length if value < 1 else value))
     return turns | nested | {a + b for a in turns for b in nested}
 

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from dtrain.config import SchedulePart
     from dtrain.contracts import Optimizer, Schedule
 
-FINITE = Annotated[float, Range()]
+
+def range_of(optimizer: Optimizer, option: str) -> Any:
+    """Returns the annotation of an optimizer's number, with a range: by default all finite numbers."""
+    hint = numbers_of(type(optimizer)).get(option, float)
+    return hint if ranged(hint) else Annotated[hint, Range()]
 
 
 class Driver:
@@ -32,8 +36,7 @@ class Driver:
         self._optimizer, self._schedules, self._parts = optimizer, schedules, parts
         self._steps, self._per_epoch = steps, steps_per_epoch
         self._first = {part.of: float(getattr(optimizer, part.of)) for part in parts}
-        hints = numbers_of(type(optimizer))
-        self._hints = {of: hints[of] if ranged(hints.get(of)) else FINITE for of in self._first}
+        self._ranges = {of: range_of(optimizer, of) for of in self._first}
 
     @property
     def driven(self) -> list[str]:
@@ -49,8 +52,8 @@ class Driver:
         """Returns an option for the update after `step` updates; raises OptionError for one outside its range."""
         factors = [self._factor(i, step) for i, part in enumerate(self._parts) if part.of == of]
         value = self._first[of] * prod(factors)
-        if fault(value, self._hints[of]) is not None:
-            raise self.refusal(of, step, value, f"to stay {expected(self._hints[of])}")
+        if fault(value, self._ranges[of]) is not None:
+            raise self.refusal(of, step, value, f"to stay {expected(self._ranges[of])}")
         return value
 
     def refusal(self, of: str, step: int, value: float, wanted: str, why: str = "") -> OptionError:

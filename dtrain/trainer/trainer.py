@@ -84,6 +84,9 @@ class Trainer:
         """Called at the start and after every step, on every rank."""
         self.moments = Moments(job, self)
         self.measures = ("loss", *job.metrics)
+        self.higher_is_better = {"loss": False} | {
+            name: metric.higher_is_better for name, metric in job.metrics.items()
+        }
         self.held_out = job.validation is not None
         self.resume = resume
         self.position, self.step, self.skipped = 0, 0, 0
