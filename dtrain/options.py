@@ -9,8 +9,6 @@ from numbers import Integral, Real
 from sys import float_info
 from typing import Any
 
-from dtrain.errors import OptionError
-
 
 @dataclass(frozen=True, kw_only=True)
 class Range:
@@ -81,10 +79,10 @@ def _outside(value: Any, extras: tuple[Any, ...]) -> str | None:
     return None
 
 
-def check(name: str, value: Any, annotation: Any) -> None:
-    """Raises OptionError for a value that is outside the numbers that the annotation allows."""
+def check(name: str, value: Any, annotation: Any, error: type[ValueError] = ValueError) -> None:
+    """Raises the error for a value that is outside the numbers that the annotation allows."""
     if (must := fault(value, annotation)) is not None:
-        raise OptionError(f"{name} must be {must}, got {value!r}")
+        raise error(f"{name} must be {must}, got {value!r}")
 
 
 def ranged(annotation: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
+from dtrain.errors import OptionError
 from dtrain.options import check
 
 from .configurable import Configurable, numbers_of
@@ -59,7 +60,7 @@ class Optimizer(Configurable):
         """Raise OptionError, a ValueError, for an option that is a number and leaves its range, whoever sets it."""
         annotation = numbers_of(type(self)).get(name)
         if annotation is not None:
-            check(name, value, annotation)
+            check(name, value, annotation, OptionError)
         super().__setattr__(name, value)
 
     def sums(self) -> int:

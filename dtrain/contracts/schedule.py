@@ -24,6 +24,10 @@ class Schedule(Configurable):
         """
         raise NotImplementedError(f"{type(self).__name__} has no __call__")
 
+    def remark(self, steps: int) -> str:
+        """Returns what a user should know of a run of so many steps, in the asked unit, before it begins; or ""."""
+        return ""
+
     def observe(self, metric: float) -> None:
         """Is told the validation loss (the training loss where nothing is held out) after each epoch."""
 

@@ -16,8 +16,8 @@ from .schedule_checks import check_schedules
 from .solver_checks import check_solver
 
 if TYPE_CHECKING:
-    from dtrain.config import RegularizerPart
-    from dtrain.contracts import Loss, Rows
+    from dtrain.config import DataPart, RegularizerPart
+    from dtrain.contracts import Dataset, Loss, Rows
     from dtrain.engine import Network
     from dtrain.types import Shape
 
@@ -45,6 +45,15 @@ def check_job(job: Job, ranks: int = 1) -> None:
     check_targets(job.train, job.loss, shape, f"{where}, training samples")
     if job.validation is not None:
         check_targets(job.validation, job.loss, shape, f"{where}, validation samples")
+
+
+def check_split(dataset: Dataset, part: DataPart) -> None:
+    """Raises ConfigError for a fraction to hold out beside validation samples of the dataset's own."""
+    if dataset.validation is not None and part.validation:
+        raise ConfigError(
+            f"{part.where} validation: expected none, as the dataset {part.name!r} brings validation samples of its "
+            f"own, {len(dataset.validation):,} of them, got {part.validation:g}; leave validation out"
+        )
 
 
 def _check_size(network: Network) -> None:
@@ -88,6 +97,11 @@ def _check_accumulate(job: Job) -> None:
 
 
 def _check_regularizer(part: RegularizerPart, network: Network) -> None:
+    if not any(p.role == ROLES[part.on] for p in network.parameters):
+        raise ConfigError(
+            f"{part.where} on: expected parameters that {part.name!r} can act on, got a network that has no {part.on}; "
+            "leave it out"
+        )
     names = [node.name for node in network.nodes]
     for wanted in part.layers or ():
         if wanted not in names:

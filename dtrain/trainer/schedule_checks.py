@@ -9,7 +9,7 @@ from dtrain.contracts import Schedule, numbers_of
 from dtrain.errors import ConfigError, OptionError, did_you_mean, listed
 from dtrain.options import is_number, numbers_in
 
-from .schedules import Driver
+from .schedules import Driver, driver_of
 
 if TYPE_CHECKING:
     from dtrain.config import SchedulePart
@@ -30,12 +30,7 @@ def check_schedules(job: Job) -> None:
         return
     for part in job.config.schedules:
         _check_option(part, job)
-    config = job.config.train
-    per_epoch = -(-len(job.train) // config.batch_size)
-    steps = config.steps if config.steps is not None else per_epoch * (config.epochs or 0)
-    driver = Driver(job.optimizer, job.schedules, job.config.schedules, steps, per_epoch)
-    units = [1 if part.unit == "step" else per_epoch for part in job.config.schedules]
-    asked = steps_to_ask(steps, list(zip(job.schedules, units, strict=True)))
+    driver, asked = driver_of(job), asked_of(job)
     before = driver.state()
     try:
         for of in driver.driven:
@@ -76,6 +71,12 @@ def _check_built(job: Job, driver: Driver, of: str, step: int, value: float) -> 
     except ConfigError as error:
         why = f" ({error.__cause__ or error})"
         raise driver.refusal(of, step, value, "to stay what it can be built with", why) from error
+
+
+def asked_of(job: Job) -> list[int]:
+    """Returns the steps of a job at which its schedules are asked."""
+    units = [1 if part.unit == "step" else job.steps_per_epoch for part in job.config.schedules]
+    return steps_to_ask(job.steps, list(zip(job.schedules, units, strict=True)))
 
 
 def steps_to_ask(steps: int, schedules: Iterable[tuple[Schedule, int]]) -> list[int]:

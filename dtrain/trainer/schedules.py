@@ -16,11 +16,18 @@ if TYPE_CHECKING:
     from dtrain.config import SchedulePart
     from dtrain.contracts import Optimizer, Schedule
 
+    from .job import Job
+
 
 def range_of(optimizer: Optimizer, option: str) -> Any:
     """Returns the annotation of an optimizer's number, with a range: by default all finite numbers."""
     hint = numbers_of(type(optimizer)).get(option, float)
     return hint if ranged(hint) else Annotated[hint, Range()]
+
+
+def driver_of(job: Job) -> Driver:
+    """Returns what drives the options of a job's optimizer."""
+    return Driver(job.optimizer, job.schedules, job.config.schedules, job.steps, job.steps_per_epoch)
 
 
 class Driver:
@@ -44,13 +51,17 @@ class Driver:
         return [*self._first]
 
     def drive(self, step: int) -> None:
-        """Sets the options for the update after `step` updates; raises OptionError as `value` does."""
+        """Sets the options for the update after `step` updates; raises OptionError as `value` does.
+
+        After the last update of the run, where a procedure may take more, they stay as they were for that.
+        """
+        step = min(step, self._steps - 1)
         for of in self._first:
             object.__setattr__(self._optimizer, of, self.value(of, step))  # `value` has checked it
 
     def value(self, of: str, step: int) -> float:
         """Returns an option for the update after `step` updates; raises OptionError for one outside its range."""
-        factors = [self._factor(i, step) for i, part in enumerate(self._parts) if part.of == of]
+        factors = [self.factor(i, step) for i, part in enumerate(self._parts) if part.of == of]
         value = self._first[of] * prod(factors)
         if fault(value, self._ranges[of]) is not None:
             raise self.refusal(of, step, value, f"to stay {expected(self._ranges[of])}")
@@ -59,14 +70,15 @@ class Driver:
     def refusal(self, of: str, step: int, value: float, wanted: str, why: str = "") -> OptionError:
         """Returns the error for a value that an option does not take, of every rank alike."""
         places = [i for i, part in enumerate(self._parts) if part.of == of]
-        factors = " × ".join(f"{self._factor(i, step):.10g} of {self._parts[i].name!r}" for i in places)
+        factors = " × ".join(f"{self.factor(i, step):.10g} of {self._parts[i].name!r}" for i in places)
         return self._error(
             places[0],
             f"expected {of} of the optimizer {wanted}, got {value:.10g} in step {step + 1:,} of {self._steps:,}, "
             f"{self._first[of]:.10g} × {factors}{why}; change the schedule or the first value",
         )
 
-    def _factor(self, i: int, step: int) -> float:
+    def factor(self, i: int, step: int) -> float:
+        """Returns the factor of schedule `i` for the update after `step` updates; raises OptionError for none."""
         schedule, epoch = self._schedules[i], step / self._per_epoch
         try:
             if self._parts[i].unit == "step":

@@ -34,6 +34,12 @@ class Warmup(Schedule):
             return 1.0
         return self.then(step - self.length, steps - self.length, epoch)
 
+    def remark(self, steps: int) -> str:
+        if self.length > steps:
+            end = self(steps - 1, steps, 0.0)
+            return f"length {self.length} is more than there are, so that the factor ends at {end:.3g}"
+        return "" if self.then is None else self.then.remark(steps - self.length)
+
     def observe(self, metric: float) -> None:
         if self.then is not None:
             self.then.observe(metric)

@@ -17,6 +17,7 @@ class Course:
 
     def __init__(self, values, metric="loss", measures=("loss", "accuracy"), held_out=True):
         self.values, self.metric, self.measures, self.held_out = values, metric, measures, held_out
+        self.higher_is_better = {"loss": False, "accuracy": True}
         self.epoch = 0
         self.validation = None
         self.reasons = []
@@ -150,6 +151,10 @@ def test_refuses_a_metric_that_the_run_does_not_measure():
     assert message_of(ConfigError, lambda: EarlyStopping(metric="f1").start(Course([]))) == (
         "early_stopping watches 'f1', which the run does not measure; it measures 'loss', 'accuracy'; "
         "add it to [train] metrics"
+    )
+    assert message_of(ConfigError, lambda: EarlyStopping(metric="acuracy").start(Course([]))) == (
+        "early_stopping watches 'acuracy', which the run does not measure; it measures 'loss', 'accuracy'; "
+        "did you mean 'accuracy'?; add it to [train] metrics"
     )
 
 
