@@ -5,8 +5,8 @@ from __future__ import annotations
 import types
 import typing
 from dataclasses import dataclass
+from math import isfinite
 from numbers import Integral, Real
-from sys import float_info
 from typing import Any
 
 
@@ -20,16 +20,19 @@ class Range:
     le: float | None = None
 
     def __contains__(self, value: Any) -> bool:
-        if not (
-            type(value) is float or is_number(value)
-        ):  # the first is quick: a schedule asks in every step
+        # The first is quick: a schedule asks in every step.
+        if type(value) is not float and not is_number(value):
+            return False
+        try:
+            number = float(value)
+        except OverflowError:  # a whole number beyond all floats
             return False
         return (
-            abs(value) <= float_info.max
-            and (self.gt is None or value > self.gt)
-            and (self.ge is None or value >= self.ge)
-            and (self.lt is None or value < self.lt)
-            and (self.le is None or value <= self.le)
+            isfinite(number)
+            and (self.gt is None or number > self.gt)
+            and (self.ge is None or number >= self.ge)
+            and (self.lt is None or number < self.lt)
+            and (self.le is None or number <= self.le)
         )
 
     def __str__(self) -> str:
@@ -61,7 +64,8 @@ def fault(value: Any, annotation: Any) -> str | None:
         faults = [fault(value, member) for member in arguments]
         return None if None in faults else faults[0]
     if origin in (list, tuple) and isinstance(value, (list, tuple)):
-        return next((found for item in value if (found := fault(item, arguments[0]))), None)
+        each = arguments if origin is tuple and ... not in arguments else arguments[:1] * len(value)
+        return next((found for pair in zip(value, each, strict=False) if (found := fault(*pair))), None)
     if origin is typing.Literal:
         return None if value in arguments else " or ".join(map(repr, arguments))
     return "None" if annotation is type(None) and value is not None else None
@@ -75,7 +79,8 @@ def is_number(value: Any) -> bool:
 def _outside(value: Any, extras: tuple[Any, ...]) -> str | None:
     for extra in extras:
         if isinstance(extra, Range) and value not in extra:
-            return "finite" if abs(value) > float_info.max else str(extra)
+            infinite = value == value and value not in Range()
+            return "finite" if infinite else str(extra)
     return None
 
 
