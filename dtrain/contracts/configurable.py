@@ -55,7 +55,7 @@ def _named(init: Any) -> list[str]:
     return [name for name, found in inspect.signature(init).parameters.items() if found.kind in kinds]
 
 
-def numbers_of(part: type) -> dict[str, Any]:
+def number_options(part: type) -> dict[str, Any]:
     """Return the options of a class that are numbers, with their annotations, those of its bases included."""
     found: dict[str, Any] | None = vars(part).get("_numbers")
     if found is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 from dtrain.errors import OptionError
 from dtrain.options import check
 
-from .configurable import Configurable, numbers_of
+from .configurable import Configurable, number_options
 
 if TYPE_CHECKING:
     from dtrain.types import Array
@@ -58,7 +58,7 @@ class Optimizer(Configurable):
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Raise OptionError, a ValueError, for an option that is a number and leaves its range, whoever sets it."""
-        annotation = numbers_of(type(self)).get(name)
+        annotation = number_options(type(self)).get(name)
         if annotation is not None:
             check(name, value, annotation, OptionError)
         super().__setattr__(name, value)

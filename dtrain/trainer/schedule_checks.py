@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from dtrain.contracts import Schedule, numbers_of
+from dtrain.contracts import Schedule, number_options
 from dtrain.errors import ConfigError, OptionError, did_you_mean, listed
 from dtrain.options import is_number, numbers_in
 
@@ -45,7 +45,7 @@ def check_schedules(job: Job) -> None:
 def _check_option(part: SchedulePart, job: Job) -> None:
     name = job.config.optimizer.name
     numbers = {key: value for key, value in vars(job.optimizer).items() if is_number(value) and key[0] != "_"}
-    hints = numbers_of(type(job.optimizer))
+    hints = number_options(type(job.optimizer))
     real = [key for key in numbers if key not in hints or float in numbers_in(hints[key])]
     if part.of not in numbers:
         raise ConfigError(

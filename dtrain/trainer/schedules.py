@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING, Annotated, Any
 
-from dtrain.contracts import numbers_of
+from dtrain.contracts import number_options
 from dtrain.errors import OptionError, on_all_ranks
 from dtrain.options import Range, fault, ranged
 from dtrain.registry.words import expected
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def range_of(optimizer: Optimizer, option: str) -> Any:
     """Returns the annotation of an optimizer's number, with a range: by default all finite numbers."""
-    hint = numbers_of(type(optimizer)).get(option, float)
+    hint = number_options(type(optimizer)).get(option, float)
     return hint if ranged(hint) else Annotated[hint, Range()]
 
 

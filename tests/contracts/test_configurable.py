@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import pytest
 
 from dtrain import Layer, Optimizer, Range
-from dtrain.contracts import numbers_of
+from dtrain.contracts import number_options
 from dtrain.errors import OptionError, RunError
 from tests.plugins.support import message_of
 
@@ -120,6 +120,6 @@ def test_the_signature_stays_readable():
 
 
 def test_numbers_are_those_of_all_bases():
-    assert list(numbers_of(Ranged)) == ["lr", "history", "decay"]
-    assert list(numbers_of(Heir)) == ["lr", "history", "decay", "more"]
-    assert numbers_of(Stricter)["lr"] == Annotated[float, Range(gt=0, le=1)]
+    assert list(number_options(Ranged)) == ["lr", "history", "decay"]
+    assert list(number_options(Heir)) == ["lr", "history", "decay", "more"]
+    assert number_options(Stricter)["lr"] == Annotated[float, Range(gt=0, le=1)]
