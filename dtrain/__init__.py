@@ -41,6 +41,7 @@ _HOME = {
     "ValueExchange": "dtrain.contracts",
     "ValuePart": "dtrain.contracts",
     "StatisticsOver": "dtrain.contracts",
+    "Range": "dtrain.options",
     # what a part meets
     "Context": "dtrain.engine",
     "Maker": "dtrain.engine",
@@ -60,6 +61,7 @@ _HOME = {
     "DataError": "dtrain.errors",
     "PluginError": "dtrain.errors",
     "UserError": "dtrain.errors",
+    "did_you_mean": "dtrain.errors",
     # running
     "train": "dtrain.api",
     "verify": "dtrain.api",
@@ -109,7 +111,9 @@ if TYPE_CHECKING:
     from dtrain.errors import DataError as DataError
     from dtrain.errors import PluginError as PluginError
     from dtrain.errors import UserError as UserError
+    from dtrain.errors import did_you_mean as did_you_mean
     from dtrain.inference import Model as Model
+    from dtrain.options import Range as Range
     from dtrain.parameter import Parameter as Parameter
     from dtrain.parameter import State as State
     from dtrain.plotting import can_plot as can_plot

@@ -7,6 +7,7 @@ DtrainError
 │   ├── PluginError         a plugin that is missing, broken or in conflict
 │   └── CheckpointError     a checkpoint that is missing, damaged or does not fit
 └── RunError                a failure while running: exit code 1
+    ├── OptionError         an option set to what it does not take; a ValueError, too
     ├── NonFiniteError      a loss or a gradient that is not finite, with `non_finite = "stop"`
     ├── CollectiveMismatch  ranks met in different collectives
     └── PeerFailed          another rank failed; its own report says why
@@ -54,6 +55,10 @@ class CheckpointError(UserError):
 
 class RunError(DtrainError):
     """A failure while running."""
+
+
+class OptionError(RunError, ValueError):
+    """An option of a part set to a value outside its range: a ValueError to whoever builds the part."""
 
 
 class NonFiniteError(RunError):

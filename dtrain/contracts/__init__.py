@@ -2,6 +2,7 @@
 
 from .activation import Activation
 from .callback import Callback, Run
+from .configurable import number_options
 from .dataset import ArrayRows, Dataset, MappedRows, Rows, Subset, columns_of, numbers_of_classes
 from .exchange import Exchange, GradientExchange, GradientPart, Messages, Moves, ValueExchange, ValuePart
 from .initializer import Initializer
@@ -68,5 +69,6 @@ __all__ = [
     "ValueExchange",
     "ValuePart",
     "columns_of",
+    "number_options",
     "numbers_of_classes",
 ]

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from .configurable import Configurable
+
 if TYPE_CHECKING:
     from dtrain.types import Array
 
@@ -38,6 +40,10 @@ class Run(Protocol):
     @property
     def measures(self) -> tuple[str, ...]:
         """What is measured: "loss" and the names of the metrics."""
+
+    @property
+    def higher_is_better(self) -> Mapping[str, bool]:
+        """Whether more is better, of each of `measures`: never of "loss", of a metric as its class says."""
 
     @property
     def held_out(self) -> bool:
@@ -73,7 +79,7 @@ class Run(Protocol):
         """Brings back a copy that `snapshot` returned."""
 
 
-class Callback:
+class Callback(Configurable):
     """Something to do at moments of a run. Every rank calls every moment, with the same figures."""
 
     examples: ClassVar[list[dict[str, Any]]] = [{}]

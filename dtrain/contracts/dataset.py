@@ -9,6 +9,7 @@ import numpy as np
 
 from dtrain.errors import DataError
 
+from .configurable import Configurable
 from .schema import Schema
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Subset:
         return self.of.rows(self.indices[indices])
 
 
-class Dataset:
+class Dataset(Configurable):
     """Samples to train on, and maybe samples of its own to validate on.
 
     A dataset sets `train` and `validation` in `__init__`; `validation = None` lets the config hold some out.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias, TypeVar
 
+from .configurable import Configurable
+
 if TYPE_CHECKING:
     from dtrain.types import Array
 
@@ -93,7 +95,7 @@ class ValuePart(Part, Protocol):
         """The values, the same on all ranks, with which all went on from the last meeting. Read-only."""
 
 
-class Exchange:
+class Exchange(Configurable):
     """How what the ranks have computed meets. A plain one is the exact exchange, the engine's own.
 
     In it each rank adds up a slice of the gradient over all shards, in a fixed tree, updates that slice of the

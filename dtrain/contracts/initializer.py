@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from .configurable import Configurable
+
 if TYPE_CHECKING:
     from dtrain.engine.context import Context
     from dtrain.random import Stream
     from dtrain.types import Array, Shape
 
 
-class Initializer:
+class Initializer(Configurable):
     """The first values of a parameter, from its shape, its fans and a random stream of its own."""
 
     examples: ClassVar[list[dict[str, Any]]] = [{}]

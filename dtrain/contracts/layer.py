@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
+from .configurable import Configurable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -29,7 +31,7 @@ class StatisticsOver(NamedTuple):
     centred: bool = True
 
 
-class Layer:
+class Layer(Configurable):
     """A plain function of the rows that this rank holds, and its derivative.
 
     `x` and `y` are C-contiguous arrays of shape (rows, …) in the run's dtype; a rank may hold no row.

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from .configurable import Configurable
+
 if TYPE_CHECKING:
     from dtrain.engine.context import Context
     from dtrain.types import Array, Shape
 
 
-class Loss:
+class Loss(Configurable):
     """One number a row. The engine adds them over the global batch and divides once, by the count or the weights."""
 
     examples: ClassVar[list[dict[str, Any]]] = [{}]

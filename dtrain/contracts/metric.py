@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from .configurable import Configurable
 from .loss import Loss
 
 if TYPE_CHECKING:
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from dtrain.types import Array
 
 
-class Metric:
+class Metric(Configurable):
     """A figure for people: sums over rows, then one formula of the sums."""
 
     examples: ClassVar[list[dict[str, Any]]] = [{}]

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
+from dtrain.errors import OptionError
+from dtrain.options import check
+
+from .configurable import Configurable, number_options
+
 if TYPE_CHECKING:
     from dtrain.types import Array
 
@@ -24,11 +29,12 @@ class UpdateContext(Protocol):
         """Returns scratch of the parameters' dtype, shape (count,), valid until the update returns."""
 
 
-class Optimizer:
+class Optimizer(Configurable):
     """An elementwise update of flat slices of parameters, each with slots of the same length.
 
     The engine cuts it into cache-sized pieces and over ranks: element i of the new value depends on
-    element i of value, gradient and slots, and on `context`. Options are attributes (`lr`), which schedules may drive.
+    element i of value, gradient and slots, and on `context`. Options are attributes (`lr`), which schedules may drive,
+    and keep the `Range` of their annotation all along.
 
     One that needs norms or inner products over whole parameters says so by `sums_over` and `sums`. Each step then
     goes over the pieces twice, first by `measure`, then, with the sums in `context.sums`, by `update`.
@@ -49,6 +55,13 @@ class Optimizer:
     """What sums are taken over, if any: each parameter by itself, or all of them. Slices then hold one parameter."""
 
     lr: float
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Raise OptionError, a ValueError, for an option that is a number and leaves its range, whoever sets it."""
+        annotation = number_options(type(self)).get(name)
+        if annotation is not None:
+            check(name, value, annotation, OptionError)
+        super().__setattr__(name, value)
 
     def sums(self) -> int:
         """Returns how many sums the next update needs, on all ranks alike; 0: `measure` is not called."""

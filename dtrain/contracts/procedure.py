@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from .callback import Run
+from .configurable import Configurable
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Course(Run, Protocol):
         """Shows the user one line, from one rank."""
 
 
-class Procedure:
+class Procedure(Configurable):
     """What a run does instead of plain training. Every rank runs it, with the same figures.
 
     Decisions come from what the course returns, totals over all ranks; then all ranks decide alike.

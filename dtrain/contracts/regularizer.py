@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from .configurable import Configurable
+
 if TYPE_CHECKING:
     from dtrain.types import Array
 
 
-class Regularizer:
+class Regularizer(Configurable):
     """A penalty on parameters, added once to the mean loss, after the reduction over ranks.
 
     In the config, `on` ("weights", default, or "biases") and `layers` (ids) choose the parameters; both

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from .configurable import Configurable
 
-class Schedule:
+
+class Schedule(Configurable):
     """A factor on an optimizer's option over the course of a run.
 
     In the config, `of` names the option (default "lr") and `unit` is "step" (default) or "epoch"; both
@@ -21,6 +23,10 @@ class Schedule:
         epoch: epochs done so far, with their fraction.
         """
         raise NotImplementedError(f"{type(self).__name__} has no __call__")
+
+    def remark(self, steps: int) -> str:
+        """Returns what a user should know of a run of so many steps, in the asked unit, before it begins; or ""."""
+        return ""
 
     def observe(self, metric: float) -> None:
         """Is told the validation loss (the training loss where nothing is held out) after each epoch."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from .configurable import Configurable
+
 if TYPE_CHECKING:
     from dtrain.engine.context import Context
     from dtrain.types import Array
 
 
-class Transform:
+class Transform(Configurable):
     """A change of the training samples (augmentation), row by row, before the first layer.
 
     Randomness comes from `context.uniform`, `normal`, `bernoulli`: a sample meets the same numbers on any

@@ -42,6 +42,8 @@ def _found(error: BaseException, registry: Owners) -> tuple[str, str] | None:
     plugin: tuple[str, str] | None = None
     for frame in reversed([frame for frame, _ in traceback.walk_tb(error.__traceback__)]):
         name = _function(frame.f_code)
+        if name == "__setattr__":  # an option out of its range: who sets it is to blame
+            continue
         entry = registry.owner(frame.f_locals.get("self")) or _by_name(frame, registry)
         if entry is not None:
             return (name, entry.title) if plugin is None or plugin[1] == entry.origin else plugin

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -11,11 +10,11 @@ from typing import Any, TypeAlias
 import pluggy
 
 from dtrain.contracts import KINDS
+from dtrain.contracts.hints import hints_of
 from dtrain.errors import PluginError
 
 from .cause import cause
 from .kinds import a, hook_of, noun
-from .namespace import namespace
 from .plugin import Plugin
 
 Factory: TypeAlias = Callable[..., object]
@@ -97,6 +96,6 @@ def _returned(factory: object) -> Any:
         return None
     function = getattr(factory, "func", factory)  # of a functools.partial
     try:
-        return typing.get_type_hints(function, namespace(function)).get("return")
+        return hints_of(function).get("return")
     except (NameError, TypeError):
         return None

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import inspect
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dtrain.contracts.hints import hints_of
 from dtrain.errors import PluginError, did_you_mean
 from dtrain.wording import shown
 
-from .namespace import namespace
 from .offers import Factory
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -84,7 +83,7 @@ def _hints(factory: Factory, who: str) -> dict[str, Any]:
     if not hasattr(function, "__annotations__"):  # object.__init__
         return {}
     try:
-        return typing.get_type_hints(function, namespace(function), include_extras=True)
+        return hints_of(function)
     except (NameError, TypeError) as error:
         raise PluginError(
             f"{who}: an option's annotation cannot be read: {error}; import what it names at run time, too"

@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from dtrain.options import Range
+
 from .kinds import kind_of
 
 BindPart: TypeAlias = Callable[[Any, str, object, str], object]
@@ -41,8 +43,12 @@ def convert(value: Any, annotation: Any, where: str, bind: BindPart) -> Any:
 
 
 def special(annotation: Any) -> bool:
-    """Tells whether paths or parts are inside, which msgspec does not know."""
-    if kind_of(annotation) or (isinstance(annotation, type) and issubclass(annotation, PurePath)):
+    """Tells whether paths, parts or ranges are inside, which msgspec does not know."""
+    if (
+        isinstance(annotation, Range)
+        or kind_of(annotation)
+        or (isinstance(annotation, type) and issubclass(annotation, PurePath))
+    ):
         return True
     return any(map(special, typing.get_args(annotation)))
 
@@ -74,7 +80,7 @@ def _union(value: object, annotation: Any, where: str, bind: BindPart) -> Any:
 
 def _container(value: Any, origin: Any, arguments: tuple[Any, ...], where: str, bind: BindPart) -> Any:
     if origin is typing.Annotated:
-        return convert(value, arguments[0], where, bind)
+        return _in_range(convert(value, arguments[0], where, bind), arguments[1:])
     if isinstance(origin, type) and issubclass(origin, Mapping):
         if not isinstance(value, Mapping):
             raise MismatchError
@@ -91,6 +97,12 @@ def _container(value: Any, origin: Any, arguments: tuple[Any, ...], where: str, 
         for number, item in enumerate(value)
     ]
     return tuple(items) if origin is tuple else items
+
+
+def _in_range(value: Any, extras: tuple[Any, ...]) -> Any:
+    if not all(value in extra for extra in extras if isinstance(extra, Range)):
+        raise MismatchError
+    return value
 
 
 def _plain(value: Any, annotation: Any) -> Any:

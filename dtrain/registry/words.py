@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
+from dtrain.options import Range
 from dtrain.wording import shown
 
 from .kinds import a, kind_of, noun
@@ -59,7 +60,7 @@ def _generic(annotation: Any, plural: bool) -> str:
 
 
 def _constrained(annotation: Any, plural: bool) -> str:
-    """Returns the words for msgspec's constraints: `Annotated[int, Meta(ge=1)]` is "a whole number ≥ 1"."""
+    """Returns the words for a Range, or msgspec's Meta: `Annotated[int, Range(ge=1)]` is "a whole number ≥ 1"."""
     inner, *extras = typing.get_args(annotation)
     signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
     bounds = [
@@ -68,4 +69,6 @@ def _constrained(annotation: Any, plural: bool) -> str:
         for bound, sign in signs.items()
         if getattr(extra, bound, None) is not None
     ]
+    if not bounds and any(isinstance(extra, Range) for extra in extras):
+        return f"finite {expected(inner, plural=True)}" if plural else f"a finite {expected(inner)[2:]}"
     return " ".join([expected(inner, plural), " and ".join(bounds)]).rstrip()

@@ -18,6 +18,7 @@ class Script:
     """Ten steps an epoch; the losses fall for five epochs, then rise. `decisions` keeps what the callback did."""
 
     measures = ("loss", "accuracy")
+    higher_is_better: Mapping[str, bool] = {"loss": False, "accuracy": True}
     held_out = True
     steps = 1000
     samples = ArrayRows(np.linspace(-1, 1, 9)[:, None], np.linspace(0, 1, 9))

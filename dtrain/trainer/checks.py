@@ -13,11 +13,12 @@ from dtrain.errors import ConfigError, DataError, did_you_mean, listed
 
 from .exchange_checks import check_exchange
 from .one_value import check_statistics
+from .schedule_checks import check_schedules
 from .solver_checks import check_solver
 
 if TYPE_CHECKING:
-    from dtrain.config import RegularizerPart
-    from dtrain.contracts import Loss, Rows
+    from dtrain.config import DataPart, RegularizerPart
+    from dtrain.contracts import Dataset, Loss, Rows
     from dtrain.engine import Network
     from dtrain.types import Shape
 
@@ -34,7 +35,6 @@ def check_job(job: Job, ranks: int = 1) -> None:
     _check_size(job.network)
     _check_outputs(job, ranks)
     _check_accumulate(job)
-    _check_schedules(job)
     if isinstance(job.optimizer, Solver):
         check_solver(job, job.optimizer)
     check_exchange(job)
@@ -42,10 +42,20 @@ def check_job(job: Job, ranks: int = 1) -> None:
         _check_regularizer(part, job.network)
     _check_samples(job)
     check_statistics(job, ranks)
+    check_schedules(job)
     where, shape = job.config.data.where, job.network.shape
     check_targets(job.train, job.loss, shape, f"{where}, training samples")
     if job.validation is not None:
         check_targets(job.validation, job.loss, shape, f"{where}, validation samples")
+
+
+def check_split(dataset: Dataset, part: DataPart) -> None:
+    """Raises ConfigError for a fraction to hold out beside validation samples of the dataset's own."""
+    if dataset.validation is not None and part.validation:
+        raise ConfigError(
+            f"{part.where} validation: expected none, as the dataset {part.name!r} brings validation samples of its "
+            f"own, {len(dataset.validation):,} of them, got {part.validation:g}; leave validation out"
+        )
 
 
 def _check_size(network: Network) -> None:
@@ -88,22 +98,12 @@ def _check_accumulate(job: Job) -> None:
         )
 
 
-def _check_schedules(job: Job) -> None:
-    numbers = [name for name, value in vars(job.optimizer).items() if _is_number(value) and name[0] != "_"]
-    for part in job.config.schedules:
-        if part.of not in numbers:
-            raise ConfigError(
-                f"{part.where} of: expected a number among the options of the optimizer "
-                f"{job.config.optimizer.name!r}, got {part.of!r}{did_you_mean(part.of, numbers)}; "
-                f"it has {listed(numbers)}"
-            )
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def _check_regularizer(part: RegularizerPart, network: Network) -> None:
+    if not any(p.role == ROLES[part.on] for p in network.parameters):
+        raise ConfigError(
+            f"{part.where} on: expected parameters that {part.name!r} can act on, got a network that has no {part.on}; "
+            "leave it out"
+        )
     names = [node.name for node in network.nodes]
     for wanted in part.layers or ():
         if wanted not in names:

@@ -15,7 +15,7 @@ from dtrain.registry import Bound, Registry, blaming, compare
 from dtrain.registry import Entry as PluginEntry
 
 from .agreement import agree, agree_on
-from .checks import check_job
+from .checks import check_job, check_split
 from .figures import names_of
 from .scaling import scale_lr
 
@@ -64,6 +64,17 @@ class Job:
     procedure: Procedure | None
     scaled: str | None
     """What was done to the learning rate, in words."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Updates of one epoch."""
+        return -(-len(self.train) // self.config.train.batch_size)
+
+    @property
+    def steps(self) -> int:
+        """Updates that the config asks for."""
+        config = self.config.train
+        return config.steps if config.steps is not None else self.steps_per_epoch * (config.epochs or 0)
 
 
 def build_job(
@@ -114,7 +125,6 @@ def _build(config: Config, registry: Registry, ranks: int, schema: Schema | None
     resolved = replace(resolved, train=replace(resolved.train, shards=shards))
     layers = _layers(config, made)
     loss, optimizer = made(config.loss), made(config.optimizer)
-    scaled = scale_lr(config, optimizer)
     metrics = dict(
         zip(names_of([p.name for p in config.train.metrics]), map(made, config.train.metrics), strict=True)
     )
@@ -125,7 +135,9 @@ def _build(config: Config, registry: Registry, ranks: int, schema: Schema | None
     dataset = made(config.data)
     if schema is not None:
         conform(dataset, schema, config.data.where)
+    check_split(dataset, config.data)
     train, validation = hold_out(dataset, config.data.validation, config.seed)
+    scaled = scale_lr(config, optimizer, len(train))
     network = _network(config, registry, layers, train.shape)
     job = Job(
         resolved, registry, shards, train, validation, record_of(dataset), transforms, network, loss, metrics,

@@ -9,10 +9,14 @@ from math import nan
 from typing import TYPE_CHECKING, Any, cast
 
 from dtrain.contracts import Course, Procedure, Run, Taken
-from dtrain.errors import ConfigError, UserError
+from dtrain.errors import ConfigError, OptionError, UserError, on_all_ranks
+from dtrain.options import fault, is_number
+from dtrain.registry.words import expected
+from dtrain.wording import shown
 
 from .agreement import agree
 from .logical import Snapshot, take
+from .schedules import range_of
 
 if TYPE_CHECKING:
     from dtrain.config import Config
@@ -69,6 +73,8 @@ class Lead:
             raise ValueError(
                 f"take_step takes options of the optimizer, {[*trainer.options]}, got {unknown[0]!r}"
             )
+        for name, value in (options or {}).items():
+            self._check_range(name, value)
         heard, updated = trainer.one_step(self._voices, options or {})
         if heard.code:
             raise Interrupted(heard.code)
@@ -76,6 +82,18 @@ class Lead:
             trainer.end_of_time()
         sums = trainer.train_step.sums
         return Taken(float(sums[0] / sums[1]) if sums[1] else nan, updated)
+
+    def _check_range(self, name: str, value: object) -> None:
+        """Raises OptionError, on all ranks alike, for a number that the optimizer does not take."""
+        trainer, part = self._trainer, self._trainer.job.config.procedure
+        wanted = range_of(trainer.job.optimizer, name)
+        if is_number(trainer.options[name]) and fault(value, wanted) is not None:
+            assert part is not None
+            error = OptionError(
+                f"{part.where}: procedure {part.name!r}: expected {name} of the optimizer to be {expected(wanted)}, "
+                f"got {shown(value)} in step {trainer.step + 1:,}"
+            )
+            raise on_all_ranks(error)
 
     def train_on(self) -> None:
         """Trains as the config says, to the end. A collective."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from dtrain.communicator.place import Place
 from dtrain.engine import fits_at, learn
-from dtrain.errors import RankLost
+from dtrain.errors import OptionError, RankLost
 from dtrain.registry import blame
 
 from .advice import warnings_of
@@ -21,6 +21,7 @@ from .drift import Drift
 from .epoch import EpochSums
 from .evaluate import evaluate
 from .figures import Figures
+from .job_advice import advice_on
 from .lead import Lead, follow, start
 from .logical import Snapshot, take
 from .meetings import Meetings
@@ -33,7 +34,7 @@ from .report import epoch_line, loss_line, summary, title
 from .result import Result
 from .run_folder import whoami
 from .saving import Saving
-from .schedules import Driver
+from .schedules import driver_of
 from .seat import Seat, make_seat
 from .signals import Signals
 from .voices import NOTHING, Heard, Voices
@@ -68,16 +69,13 @@ class Trainer:
     ) -> None:
         self.job, self.communicator, self.folder, self.progress = job, communicator, folder, progress
         self.figures = Figures(job.loss, job.metrics)
-        config = job.config.train
         self.take(self.make_seat(0))
         self.points: deque[Point] = deque(maxlen=LAST_POINTS)
         self.ranks: list[dict[str, Any]] = []
         self.lost: list[dict[str, Any]] = []
         self._place = communicator.rank
-        per_epoch = self.batches.count
-        self.steps = config.steps if config.steps is not None else per_epoch * (config.epochs or 0)
-        self.total = self.steps
-        self.driver = Driver(job.optimizer, job.schedules, job.config.schedules, self.steps, per_epoch)
+        self.steps = self.total = job.steps
+        self.driver = driver_of(job)
         self.saving = Saving(self)
         self.meetings = Meetings(self)
         self.drift = Drift(self)
@@ -85,6 +83,9 @@ class Trainer:
         """Called at the start and after every step, on every rank."""
         self.moments = Moments(job, self)
         self.measures = ("loss", *job.metrics)
+        self.higher_is_better = {"loss": False} | {
+            name: metric.higher_is_better for name, metric in job.metrics.items()
+        }
         self.held_out = job.validation is not None
         self.resume = resume
         self.position, self.step, self.skipped = 0, 0, 0
@@ -224,6 +225,8 @@ class Trainer:
                 if isinstance(error, RankLost) and self.communicator.recovers:
                     raise
                 blame(error, self.job.registry)
+                if isinstance(error, OptionError) and not error.everywhere:
+                    error.add_note(f"in step {self.step + 1:,}")
                 self.moments.failure(error)
                 self.saving.close()
                 self.folder.discard()
@@ -246,15 +249,17 @@ class Trainer:
         if self.job.scaled is not None:
             self.progress.line(self.job.scaled)
         self.ranks = self.communicator.share(whoami(self.communicator.rank))
-        for warning in (*self.replica.warnings, *(() if self.resume else self._advice())):
+        for warning in (*self.replica.warnings, *self._advice()):
             self.progress.line(f"dtrain: warning: {warning}")
         self.look()
         self.communicator.barrier()  # every rank can go on from here when others die
         self._note(acted=True)
 
-    def _advice(self) -> Iterator[str]:
-        yield from warnings_of(self.job.network)
-        yield from statistics_warnings(self.job, self.communicator.size)
+    def _advice(self) -> list[str]:
+        if self.resume:
+            return []
+        statistics = statistics_warnings(self.job, self.communicator.size)
+        return [*warnings_of(self.job.network), *statistics, *advice_on(self.job)]
 
     def plain(self, voices: Voices) -> int:
         """Runs steps and epochs to the end; returns the exit code that a signal asks for, or 0.

@@ -1,52 +1,17 @@
-"""The ranges that options of parts have in common, and how an error names them."""
+"""The ranges that options of parts have in common."""
 
 from __future__ import annotations
 
+from typing import Annotated, TypeAlias
 
-def positive(**options: float) -> None:
-    """Raises ValueError for the first option that is not > 0."""
-    for name, value in options.items():
-        if not value > 0:
-            raise ValueError(f"{name} must be positive, got {value}")
+from dtrain import Range
 
-
-def not_negative(**options: float) -> None:
-    """Raises ValueError for the first option that is not ≥ 0."""
-    for name, value in options.items():
-        if not value >= 0:
-            raise ValueError(f"{name} must be at least 0, got {value}")
-
-
-def at_least_one(**options: float) -> None:
-    """Raises ValueError for the first option that is not ≥ 1."""
-    for name, value in options.items():
-        if not value >= 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
-
-
-def share(**options: float) -> None:
-    """Raises ValueError for the first option that is not in [0, 1]."""
-    for name, value in options.items():
-        if not 0 <= value <= 1:
-            raise ValueError(f"{name} must be in [0, 1], got {value}")
-
-
-def below_one(**options: float) -> None:
-    """Raises ValueError for the first option that is not in [0, 1)."""
-    for name, value in options.items():
-        if not 0 <= value < 1:
-            raise ValueError(f"{name} must be in [0, 1), got {value}")
-
-
-def above_zero(**options: float) -> None:
-    """Raises ValueError for the first option that is not in (0, 1]."""
-    for name, value in options.items():
-        if not 0 < value <= 1:
-            raise ValueError(f"{name} must be in (0, 1], got {value}")
-
-
-def between(**options: float) -> None:
-    """Raises ValueError for the first option that is not in (0, 1)."""
-    for name, value in options.items():
-        if not 0 < value < 1:
-            raise ValueError(f"{name} must be in (0, 1), got {value}")
+Positive: TypeAlias = Annotated[float, Range(gt=0)]
+NotNegative: TypeAlias = Annotated[float, Range(ge=0)]
+AtLeastOne: TypeAlias = Annotated[float, Range(ge=1)]
+Share: TypeAlias = Annotated[float, Range(ge=0, le=1)]
+BelowOne: TypeAlias = Annotated[float, Range(ge=0, lt=1)]
+AboveZero: TypeAlias = Annotated[float, Range(gt=0, le=1)]
+Between: TypeAlias = Annotated[float, Range(gt=0, lt=1)]
+Count: TypeAlias = Annotated[int, Range(ge=1)]
+Natural: TypeAlias = Annotated[int, Range(ge=0)]

@@ -330,11 +330,13 @@ REFUSED = {
     ),
     "ratio": (
         {"train.exchange": {"name": "top_k", "ratio": 2}},
-        "run.toml: [train] exchange: exchange 'top_k': ratio must be in (0, 1], got 2",
+        "run.toml: [train] exchange ratio: expected a number > 0 and ≤ 1, got 2; an option of exchange 'top_k' "
+        "from plugin 'dtrain-exchanges' 0.1.0 (distribution dtrain)",
     ),
     "interval": (
         {"train.exchange": {"name": "local_steps", "interval": 0}},
-        "run.toml: [train] exchange: exchange 'local_steps': interval must be at least 1, got 0",
+        "run.toml: [train] exchange interval: expected a whole number ≥ 1, got 0; an option of exchange 'local_steps' "
+        "from plugin 'dtrain-exchanges' 0.1.0 (distribution dtrain)",
     ),
     "nesterov": (
         {"train.exchange": {"name": "local_steps", "nesterov": True}},

@@ -55,10 +55,11 @@ MISTAKES = {
     ),
     "an option of the wrong type": Mistake(
         {"optimizer.lr": "much"},
-        f'run.toml: [optimizer] lr: expected a number, got "much"; an option of {ADAM}',
+        f'run.toml: [optimizer] lr: expected a number > 0, got "much"; an option of {ADAM}',
     ),
     "an option out of range": Mistake(
-        {"network.0.units": 0}, "run.toml: [[network]] #1: layer 'dense': units must be at least 1, got 0"
+        {"network.0.units": 0},
+        f"run.toml: [[network]] #1 units: expected a whole number ≥ 1, got 0; an option of {DENSE}",
     ),
     "both epochs and steps": Mistake(
         {"train": {"epochs": 3, "steps": 3}}, "run.toml: [train]: expected either epochs or steps, got both"

@@ -32,7 +32,7 @@ def config(batch_size, rule, reference):
 )
 def test_the_rate_grows_with_the_batch_by_its_rule(batch_size, rule, reference, lr, line):
     optimizer = Momentum(lr=0.01)
-    assert scale_lr(config(batch_size, rule, reference), optimizer) == line
+    assert scale_lr(config(batch_size, rule, reference), optimizer, 2000) == line
     assert optimizer.lr == pytest.approx(lr)
     assert optimizer.momentum == 0.9
 
@@ -41,7 +41,7 @@ def test_an_optimizer_without_a_rate_is_refused():
     optimizer = Adadelta()
     vars(optimizer).pop("lr", None)
     with pytest.raises(ConfigError) as caught:
-        scale_lr(config(64, "linear", 256), optimizer)
+        scale_lr(config(64, "linear", 256), optimizer, 2000)
     assert str(caught.value) == (
         "[train] scale_lr: expected an optimizer with an option lr, got 'adam' without; leave scale_lr out"
     )

@@ -4,7 +4,7 @@ import numpy as np
 
 from dtrain import Array
 
-from ..ranges import positive
+from ..ranges import Positive
 from .elementwise import Curve, Elementwise, either
 
 
@@ -20,8 +20,7 @@ class Elu(Elementwise):
     examples = [{}, {"alpha": 0.5}]
     scale = 1.0
 
-    def __init__(self, alpha: float = 1.0) -> None:
-        positive(alpha=alpha)
+    def __init__(self, alpha: Positive = 1.0) -> None:
         self.alpha = alpha
 
     def curve(self, x: Array) -> Curve:

@@ -4,7 +4,7 @@ import numpy as np
 
 from dtrain import Array
 
-from ..ranges import share
+from ..ranges import Share
 from .elementwise import Curve, Elementwise
 
 
@@ -18,8 +18,7 @@ class LeakyRelu(Elementwise):
 
     examples = [{}, {"slope": 0.3}]
 
-    def __init__(self, slope: float = 0.01) -> None:
-        share(slope=slope)
+    def __init__(self, slope: Share = 0.01) -> None:
         self.slope = slope
 
     def curve(self, x: Array) -> Curve:

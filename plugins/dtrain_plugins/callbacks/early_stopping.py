@@ -3,9 +3,9 @@ from __future__ import annotations
 from math import inf
 from typing import Any, Literal
 
-from dtrain import Callback, ConfigError, Run
+from dtrain import Callback, ConfigError, Run, did_you_mean
 
-from ..ranges import at_least_one, not_negative
+from ..ranges import Count, NotNegative
 
 
 class EarlyStopping(Callback):
@@ -13,8 +13,8 @@ class EarlyStopping(Callback):
 
     patience: epochs without improvement that are waited for, ≥ 1. metric: "loss" or one of the run's metrics,
     on the validation samples. mode: whether less ("min") or more ("max") is better; "auto": less for "loss",
-    more otherwise, so name the mode for a metric that is an error. minimum_change: an improvement is more
-    than this, in units of the metric, ≥ 0; NaN and infinitely bad are none. restore_best: whether the best
+    and for a metric as it says itself (`higher_is_better`). minimum_change: an improvement is more than this, in
+    units of the metric, ≥ 0; by default any is one; NaN and infinitely bad are none. restore_best: whether the best
     epoch's parameters and running statistics are brought back at the end, stopped or not. The figures are
     totals over all ranks: all stop at once.
 
@@ -27,17 +27,15 @@ class EarlyStopping(Callback):
 
     def __init__(
         self,
-        patience: int = 5,
+        patience: Count = 5,
         metric: str = "loss",
         mode: Literal["auto", "min", "max"] = "auto",
-        minimum_change: float = 0.0,
+        minimum_change: NotNegative = 0.0,
         restore_best: bool = True,
     ) -> None:
-        at_least_one(patience=patience)
-        not_negative(minimum_change=minimum_change)
         self.patience, self.metric, self.minimum_change = patience, metric, minimum_change
-        self.restore_best = restore_best
-        self.sign = 1 if (mode == "min" or (mode == "auto" and metric == "loss")) else -1
+        self.restore_best, self.mode = restore_best, mode
+        self.sign = 1
         self.best, self.waited = inf, 0
         self.snapshot: object = None
 
@@ -47,8 +45,11 @@ class EarlyStopping(Callback):
         if self.metric not in run.measures:
             raise ConfigError(
                 f"early_stopping watches {self.metric!r}, which the run does not measure; it measures "
-                f"{', '.join(map(repr, run.measures))}; add it to [train] metrics"
+                f"{', '.join(map(repr, run.measures))}{did_you_mean(self.metric, run.measures)}; "
+                "add it to [train] metrics"
             )
+        more = self.mode == "max" or (self.mode == "auto" and run.higher_is_better[self.metric])
+        self.sign = -1 if more else 1
 
     def after_epoch(self, run: Run) -> None:
         assert run.validation is not None, "held-out samples were there at the start"

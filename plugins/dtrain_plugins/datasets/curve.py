@@ -9,7 +9,7 @@ import numpy as np
 
 from dtrain import Array, ArrayRows, Dataset, Stream
 
-from ..ranges import not_negative
+from ..ranges import Natural, NotNegative
 
 
 def _sine(x: Array) -> Array:
@@ -57,12 +57,11 @@ class Curve(Dataset):
         self,
         function: Literal["gaussian_bumps", "sawtooth", "sine", "triangle"] = "sine",
         samples: int = 256,
-        noise: float = 0.0,
-        seed: int = 0,
+        noise: NotNegative = 0.0,
+        seed: Natural = 0,
     ) -> None:
         if samples < 2:
             raise ValueError(f"samples must be at least 2, got {samples}")
-        not_negative(noise=noise, seed=seed)
         f = _FUNCTIONS[function]
         x = np.linspace(-1, 1, samples)
         between = (x[1:] + x[:-1]) / 2

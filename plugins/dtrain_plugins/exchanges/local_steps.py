@@ -8,6 +8,7 @@ import numpy as np
 
 from dtrain import ValueExchange
 
+from ..ranges import BelowOne, Count, Positive
 from .scatter import collect, scatter
 
 if TYPE_CHECKING:
@@ -37,14 +38,12 @@ class LocalSteps(ValueExchange):
     ]
 
     def __init__(
-        self, interval: int = 8, outer_lr: float = 1.0, outer_momentum: float = 0.0, nesterov: bool = False
+        self,
+        interval: Count = 8,
+        outer_lr: Positive = 1.0,
+        outer_momentum: BelowOne = 0.0,
+        nesterov: bool = False,
     ) -> None:
-        if interval < 1:
-            raise ValueError(f"interval must be at least 1, got {interval}")
-        if not outer_lr > 0:
-            raise ValueError(f"outer_lr must be above 0, got {outer_lr:g}")
-        if not 0 <= outer_momentum < 1:
-            raise ValueError(f"outer_momentum must be in [0, 1), got {outer_momentum:g}")
         if nesterov and not outer_momentum:
             raise ValueError("nesterov needs an outer_momentum above 0, got 0")
         self.interval, self.outer_lr, self.outer_momentum = interval, outer_lr, outer_momentum

@@ -9,6 +9,8 @@ import numpy as np
 
 from dtrain import GradientExchange
 
+from ..ranges import AboveZero
+
 if TYPE_CHECKING:
     from dtrain import GradientPart, Moves
 
@@ -28,10 +30,8 @@ class TopK(GradientExchange):
     slots = ("residual",)
     examples = [{}, {"ratio": 0.3, "bucket": 1 / 256}, {"ratio": 1.0}]
 
-    def __init__(self, ratio: float = 0.01, bucket: float = 1.0, overlap: bool = False) -> None:
+    def __init__(self, ratio: AboveZero = 0.01, bucket: float = 1.0, overlap: bool = False) -> None:
         super().__init__(bucket, overlap)
-        if not 0 < ratio <= 1:
-            raise ValueError(f"ratio must be in (0, 1], got {ratio:g}")
         self.ratio = ratio
 
     def total(self, part: GradientPart) -> Moves[None]:

@@ -4,7 +4,7 @@ from math import sqrt
 
 from dtrain import Array, Context, Initializer, Shape, Stream
 
-from ..ranges import at_least_one, positive
+from ..ranges import Count, Positive
 from .orthogonal import Orthogonal
 
 
@@ -25,9 +25,7 @@ class Lsuv(Initializer):
 
     examples = [{}, {"tolerance": 0.01, "max_iterations": 3}]
 
-    def __init__(self, tolerance: float = 0.1, max_iterations: int = 10) -> None:
-        positive(tolerance=tolerance)
-        at_least_one(max_iterations=max_iterations)
+    def __init__(self, tolerance: Positive = 0.1, max_iterations: Count = 10) -> None:
         self.tolerance, self.calibrations = tolerance, max_iterations
         self._start = Orthogonal()
 

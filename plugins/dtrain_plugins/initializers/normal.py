@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dtrain import Array, Initializer, Shape, Stream
 
-from ..ranges import not_negative
+from ..ranges import NotNegative
 
 
 class Normal(Initializer):
@@ -10,8 +10,7 @@ class Normal(Initializer):
 
     examples = [{}, {"mean": 1.0, "std": 0.5}]
 
-    def __init__(self, mean: float = 0.0, std: float = 0.05) -> None:
-        not_negative(std=std)
+    def __init__(self, mean: float = 0.0, std: NotNegative = 0.05) -> None:
         self.mean, self.std = mean, std
 
     def __call__(self, shape: Shape, fans: tuple[int, int], random: Stream) -> Array:

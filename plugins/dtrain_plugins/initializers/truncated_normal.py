@@ -4,7 +4,7 @@ import numpy as np
 
 from dtrain import Array, Initializer, Shape, Stream
 
-from ..ranges import not_negative
+from ..ranges import NotNegative
 from .quantile import normal_quantile
 
 _BELOW = 0.022750131948179207
@@ -23,8 +23,7 @@ class TruncatedNormal(Initializer):
 
     examples = [{}, {"mean": 1.0, "std": 0.5}]
 
-    def __init__(self, mean: float = 0.0, std: float = 0.05) -> None:
-        not_negative(std=std)
+    def __init__(self, mean: float = 0.0, std: NotNegative = 0.05) -> None:
         self.mean, self.std = mean, std
 
     def __call__(self, shape: Shape, fans: tuple[int, int], random: Stream) -> Array:

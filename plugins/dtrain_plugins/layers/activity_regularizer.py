@@ -4,7 +4,7 @@ import numpy as np
 
 from dtrain import Array, Backward, Context, Layer
 
-from ..ranges import not_negative
+from ..ranges import NotNegative
 
 
 class ActivityRegularizer(Layer):
@@ -20,8 +20,7 @@ class ActivityRegularizer(Layer):
     Glorot, Bordes & Bengio, "Deep sparse rectifier neural networks", 2011 (l1, for sparse activations).
     """
 
-    def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
-        not_negative(l1=l1, l2=l2)
+    def __init__(self, l1: NotNegative = 0.0, l2: NotNegative = 0.0) -> None:
         self.l1, self.l2 = l1, l2
         if l1 or l2:
             self.surrogate = "whose penalty is in no loss"

@@ -8,7 +8,7 @@ import numpy as np
 
 from dtrain import Array, Backward, Context, Maker, Shape, StatisticsOver
 
-from ..ranges import above_zero
+from ..ranges import AboveZero, Positive
 from .broad import repeated, rows_as_one
 from .normalization import Normalization
 from .population import population
@@ -70,15 +70,14 @@ class BatchNorm(Normalization):
 
     def __init__(
         self,
-        momentum: float = 0.1,
-        epsilon: float = 1e-5,
+        momentum: AboveZero = 0.1,
+        epsilon: Positive = 1e-5,
         scale: bool = True,
         offset: bool = True,
         statistics: Literal["exponential", "cumulative", "exact"] = "exponential",
         window: int | None = None,
         group: int | None = None,
     ) -> None:
-        above_zero(momentum=momentum)
         super().__init__(epsilon, scale, offset)
         if window is not None and statistics != "cumulative":
             raise ValueError(

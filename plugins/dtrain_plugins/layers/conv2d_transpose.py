@@ -7,7 +7,7 @@ import numpy as np
 
 from dtrain import Activation, Array, Backward, Context, Initializer, Maker, Shape
 
-from ..ranges import at_least_one
+from ..ranges import Count
 from .affine import Affine
 from .convolution import column_sums
 from .windows import Windows, check_grid, sizes
@@ -39,7 +39,7 @@ class Conv2dTranspose(Affine):
 
     def __init__(
         self,
-        filters: int,
+        filters: Count,
         kernel: int | tuple[int, int] = 3,
         stride: int | tuple[int, int] = 1,
         padding: Literal["valid", "same"] = "valid",
@@ -48,7 +48,6 @@ class Conv2dTranspose(Affine):
         bias: bool = True,
         activation: Activation | None = None,
     ) -> None:
-        at_least_one(filters=filters)
         super().__init__(initializer, bias, activation)
         self.filters, self.padding = filters, padding
         self.kernel, self.stride = sizes(kernel, 2, "kernel"), sizes(stride, 2, "stride")

@@ -4,7 +4,7 @@ import numpy as np
 
 from dtrain import Activation, Array, Backward, Context, Initializer, Maker, Shape
 
-from ..ranges import at_least_one
+from ..ranges import Count
 from .affine import Affine
 
 
@@ -25,12 +25,11 @@ class Dense(Affine):
 
     def __init__(
         self,
-        units: int,
+        units: Count,
         initializer: Initializer | str = "glorot_uniform",
         bias: bool = True,
         activation: Activation | None = None,
     ) -> None:
-        at_least_one(units=units)
         super().__init__(initializer, bias, activation)
         self.units = units
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from dtrain import Activation, Array, Backward, Context, Initializer, Parameter
 
+from ..ranges import Count
 from .dense import Dense
 
 
@@ -39,7 +40,7 @@ class DropConnect(Dense):
 
     def __init__(
         self,
-        units: int,
+        units: Count,
         rate: float = 0.5,
         mode: Literal["inverted", "vanilla"] = "inverted",
         initializer: Initializer | str = "glorot_uniform",

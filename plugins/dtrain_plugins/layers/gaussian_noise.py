@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dtrain import Array, Backward, Context, Layer
 
-from ..ranges import not_negative
+from ..ranges import NotNegative
 
 
 class GaussianNoise(Layer):
@@ -20,8 +20,7 @@ class GaussianNoise(Layer):
 
     examples = [{}, {"std": 1.5, "input": (2, 3)}]
 
-    def __init__(self, std: float = 0.1) -> None:
-        not_negative(std=std)
+    def __init__(self, std: NotNegative = 0.1) -> None:
         self.std = std
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dtrain import Maker, Shape
 
-from ..ranges import at_least_one
+from ..ranges import Count, Positive
 from .sample_norm import SampleNorm
 
 
@@ -28,9 +28,10 @@ class GroupNorm(SampleNorm):
     ]
     over_places = True
 
-    def __init__(self, groups: int, epsilon: float = 1e-5, scale: bool = True, offset: bool = True) -> None:
+    def __init__(
+        self, groups: Count, epsilon: Positive = 1e-5, scale: bool = True, offset: bool = True
+    ) -> None:
         super().__init__(epsilon, scale, offset)
-        at_least_one(groups=groups)
         self.groups = groups
 
     def build(self, shape: Shape, make: Maker) -> Shape:

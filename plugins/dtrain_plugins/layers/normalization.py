@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from dtrain import Layer, Maker, Shape
 
-from ..ranges import positive
+from ..ranges import Positive
 
 
 class Normalization(Layer):
@@ -18,8 +18,7 @@ class Normalization(Layer):
 
     part: ClassVar[str]
 
-    def __init__(self, epsilon: float = 1e-5, scale: bool = True, offset: bool = True) -> None:
-        positive(epsilon=epsilon)
+    def __init__(self, epsilon: Positive = 1e-5, scale: bool = True, offset: bool = True) -> None:
         self.epsilon, self.has_scale, self.has_offset = epsilon, scale, offset
 
     def build(self, shape: Shape, make: Maker) -> Shape:

@@ -8,7 +8,7 @@ import numpy as np
 
 from dtrain import Array, Backward, Context, Layer, Maker, Shape, StatisticsOver
 
-from ..ranges import not_negative
+from ..ranges import NotNegative
 
 
 class Standardize(Layer):
@@ -30,8 +30,7 @@ class Standardize(Layer):
     examples = [{}, {"epsilon": 0.1}, {"input": (3, 2, 4)}]
     fits = "start"
 
-    def __init__(self, epsilon: float = 0.0) -> None:
-        not_negative(epsilon=epsilon)
+    def __init__(self, epsilon: NotNegative = 0.0) -> None:
         self.epsilon = epsilon
 
     def build(self, shape: Shape, make: Maker) -> Shape:

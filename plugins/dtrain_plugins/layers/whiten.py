@@ -7,7 +7,7 @@ import numpy as np
 
 from dtrain import Array, Backward, Context, Layer, Maker, Shape, StatisticsOver
 
-from ..ranges import at_least_one, positive
+from ..ranges import Count, Positive
 
 
 class Whiten(Layer):
@@ -34,13 +34,10 @@ class Whiten(Layer):
     fits = "start"
 
     def __init__(
-        self, mode: Literal["zca", "pca"] = "zca", epsilon: float = 1e-5, components: int | None = None
+        self, mode: Literal["zca", "pca"] = "zca", epsilon: Positive = 1e-5, components: Count | None = None
     ) -> None:
-        positive(epsilon=epsilon)
         if components is not None and mode != "pca":
             raise ValueError(f'components is an option of mode "pca", got {components} with mode "{mode}"')
-        if components is not None:
-            at_least_one(components=components)
         self.mode, self.epsilon, self.components = mode, epsilon, components
 
     def build(self, shape: Shape, make: Maker) -> Shape:

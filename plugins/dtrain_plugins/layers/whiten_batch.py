@@ -6,7 +6,7 @@ import numpy as np
 
 from dtrain import Array, Backward, Context, Maker, Shape, StatisticsOver
 
-from ..ranges import above_zero
+from ..ranges import AboveZero, Positive
 from .normalization import Normalization
 from .zca import Zca
 
@@ -47,9 +47,8 @@ class WhitenBatch(Normalization):
     absorbs_bias = True
 
     def __init__(
-        self, momentum: float = 0.1, epsilon: float = 1e-5, scale: bool = True, offset: bool = True
+        self, momentum: AboveZero = 0.1, epsilon: Positive = 1e-5, scale: bool = True, offset: bool = True
     ) -> None:
-        above_zero(momentum=momentum)
         super().__init__(epsilon, scale, offset)
         self.momentum = momentum
         self._used: tuple[Array, Zca] | None = None

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-from math import inf
-
 import numpy as np
 
 from dtrain import Array, Shape
 
-from ..ranges import below_one
+from ..ranges import BelowOne, Positive
 from .checks import check_numbers, check_range
 from .pointwise import Points, Pointwise, floored
 
@@ -46,11 +44,8 @@ class BinaryCrossEntropy(Pointwise):
     ]
 
     def __init__(
-        self, from_logits: bool = False, label_smoothing: float = 0.0, positive_weight: float = 1.0
+        self, from_logits: bool = False, label_smoothing: BelowOne = 0.0, positive_weight: Positive = 1.0
     ) -> None:
-        below_one(label_smoothing=label_smoothing)
-        if not 0 < positive_weight < inf:
-            raise ValueError(f"positive_weight must be positive, got {positive_weight}")
         self.from_logits, self.label_smoothing = from_logits, label_smoothing
         self.positive_weight = positive_weight
         self.threshold = 0.0 if from_logits else 0.5

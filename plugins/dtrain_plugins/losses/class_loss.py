@@ -10,7 +10,7 @@ import numpy as np
 
 from dtrain import Array, ConfigError, Context, Shape
 
-from ..ranges import below_one
+from ..ranges import BelowOne
 from .checks import check_classes, check_distributions, is_soft
 from .pointwise import Points, Rowwise
 
@@ -28,8 +28,7 @@ class ClassLoss(Rowwise):
 
     name: ClassVar[str]
 
-    def __init__(self, label_smoothing: float = 0.0, class_weights: list[float] | None = None) -> None:
-        below_one(label_smoothing=label_smoothing)
+    def __init__(self, label_smoothing: BelowOne = 0.0, class_weights: list[float] | None = None) -> None:
         if class_weights is not None and not (
             all(0 <= weight < inf for weight in class_weights) and any(class_weights)
         ):

@@ -4,7 +4,7 @@ import numpy as np
 
 from dtrain import Array
 
-from ..ranges import positive
+from ..ranges import Positive
 from .pointwise import Points, Pointwise
 
 
@@ -24,8 +24,7 @@ class Huber(Pointwise):
     name = "huber"
     examples = [{"input": (3,), "target": "real"}, {"delta": 0.5, "input": (3,), "target": "real"}]
 
-    def __init__(self, delta: float = 1.0) -> None:
-        positive(delta=delta)
+    def __init__(self, delta: Positive = 1.0) -> None:
         self.delta = delta
 
     def points(self, y: Array, target: Array) -> Points:

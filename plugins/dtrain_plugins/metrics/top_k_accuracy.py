@@ -6,7 +6,7 @@ import numpy as np
 
 from dtrain import Array, Context, Metric
 
-from ..ranges import at_least_one
+from ..ranges import Count
 from .targets import classes_of
 
 
@@ -22,8 +22,7 @@ class TopKAccuracy(Metric):
 
     examples = [{}, {"k": 2}, {"k": 2, "target": "distribution"}]
 
-    def __init__(self, k: int = 5) -> None:
-        at_least_one(k=k)
+    def __init__(self, k: Count = 5) -> None:
         self.k = k
 
     def forward(self, y: Array, target: Array, context: Context) -> Array:

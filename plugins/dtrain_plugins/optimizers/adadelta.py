@@ -4,7 +4,7 @@ import numpy as np
 
 from dtrain import Array, Optimizer, UpdateContext
 
-from ..ranges import below_one, positive
+from ..ranges import BelowOne, Positive
 
 
 class Adadelta(Optimizer):
@@ -22,9 +22,7 @@ class Adadelta(Optimizer):
     slots = ("squares", "square_updates")
     examples = [{}, {"lr": 0.5, "rho": 0.9, "epsilon": 1e-3}]
 
-    def __init__(self, lr: float = 1.0, rho: float = 0.95, epsilon: float = 1e-6) -> None:
-        positive(lr=lr, epsilon=epsilon)
-        below_one(rho=rho)
+    def __init__(self, lr: Positive = 1.0, rho: BelowOne = 0.95, epsilon: Positive = 1e-6) -> None:
         self.lr, self.rho, self.epsilon = lr, rho, epsilon
 
     def update(self, value: Array, gradient: Array, context: UpdateContext, *slots: Array) -> None:

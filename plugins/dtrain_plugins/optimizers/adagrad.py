@@ -4,7 +4,7 @@ import numpy as np
 
 from dtrain import Array, Optimizer, UpdateContext
 
-from ..ranges import positive
+from ..ranges import Positive
 
 
 class Adagrad(Optimizer):
@@ -20,8 +20,7 @@ class Adagrad(Optimizer):
     slots = ("squares",)
     examples = [{}, {"lr": 0.1, "epsilon": 1e-3}]
 
-    def __init__(self, lr: float = 0.01, epsilon: float = 1e-8) -> None:
-        positive(lr=lr, epsilon=epsilon)
+    def __init__(self, lr: Positive = 0.01, epsilon: Positive = 1e-8) -> None:
         self.lr, self.epsilon = lr, epsilon
 
     def update(self, value: Array, gradient: Array, context: UpdateContext, *slots: Array) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from dtrain import Array, Optimizer, UpdateContext
 
-from ..ranges import below_one, positive
+from ..ranges import BelowOne, Positive
 
 
 class Adam(Optimizer):
@@ -25,10 +25,8 @@ class Adam(Optimizer):
     examples = [{}, {"lr": 0.01, "beta_1": 0.8, "beta_2": 0.9, "epsilon": 1e-6}]
 
     def __init__(
-        self, lr: float = 1e-3, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8
+        self, lr: Positive = 1e-3, beta_1: BelowOne = 0.9, beta_2: BelowOne = 0.999, epsilon: Positive = 1e-8
     ) -> None:
-        positive(lr=lr, epsilon=epsilon)
-        below_one(beta_1=beta_1, beta_2=beta_2)
         self.lr, self.beta_1, self.beta_2, self.epsilon = lr, beta_1, beta_2, epsilon
 
     def take_in(self, gradient: Array, m: Array, v: Array, context: UpdateContext) -> Array:

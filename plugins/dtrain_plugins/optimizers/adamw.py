@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dtrain import Array, UpdateContext
 
-from ..ranges import not_negative
+from ..ranges import BelowOne, NotNegative, Positive
 from .adam import Adam
 
 
@@ -24,14 +24,13 @@ class Adamw(Adam):
 
     def __init__(
         self,
-        lr: float = 1e-3,
-        weight_decay: float = 0.01,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
+        lr: Positive = 1e-3,
+        weight_decay: NotNegative = 0.01,
+        beta_1: BelowOne = 0.9,
+        beta_2: BelowOne = 0.999,
+        epsilon: Positive = 1e-8,
     ) -> None:
         super().__init__(lr, beta_1, beta_2, epsilon)
-        not_negative(weight_decay=weight_decay)
         self.weight_decay = weight_decay
 
     def update(self, value: Array, gradient: Array, context: UpdateContext, *slots: Array) -> None:

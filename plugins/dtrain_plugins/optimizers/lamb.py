@@ -6,7 +6,7 @@ import numpy as np
 
 from dtrain import Array, UpdateContext
 
-from ..ranges import not_negative
+from ..ranges import BelowOne, NotNegative, Positive
 from .adam import Adam
 from .lars import TINY
 
@@ -33,15 +33,14 @@ class Lamb(Adam):
 
     def __init__(
         self,
-        lr: float = 1e-3,
-        weight_decay: float = 0.01,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-6,
+        lr: Positive = 1e-3,
+        weight_decay: NotNegative = 0.01,
+        beta_1: BelowOne = 0.9,
+        beta_2: BelowOne = 0.999,
+        epsilon: Positive = 1e-6,
         all_roles: bool = False,
     ) -> None:
         super().__init__(lr, beta_1, beta_2, epsilon)
-        not_negative(weight_decay=weight_decay)
         self.weight_decay, self.all_roles = weight_decay, all_roles
 
     def sums(self) -> int:

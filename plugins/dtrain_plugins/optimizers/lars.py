@@ -6,7 +6,7 @@ import numpy as np
 
 from dtrain import Array, Optimizer, UpdateContext
 
-from ..ranges import below_one, not_negative, positive
+from ..ranges import BelowOne, NotNegative, Positive
 
 TINY = 1e-30
 """A norm below it counts as 0: what is divided by it may be beyond float32."""
@@ -33,15 +33,12 @@ class Lars(Optimizer):
 
     def __init__(
         self,
-        lr: float = 1.0,
-        trust: float = 0.001,
-        momentum: float = 0.9,
-        weight_decay: float = 0.0005,
+        lr: Positive = 1.0,
+        trust: Positive = 0.001,
+        momentum: BelowOne = 0.9,
+        weight_decay: NotNegative = 0.0005,
         all_roles: bool = False,
     ) -> None:
-        positive(lr=lr, trust=trust)
-        below_one(momentum=momentum)
-        not_negative(weight_decay=weight_decay)
         self.lr, self.trust, self.momentum = lr, trust, momentum
         self.weight_decay, self.all_roles = weight_decay, all_roles
 

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
-from dtrain import Array, Problem, Solver
+from dtrain import Array, Problem, Range, Solver
 
-from ..ranges import at_least_one, positive
+from ..ranges import Count, Positive
 from .line_search import Wolfe
 
 
@@ -28,12 +28,12 @@ class Lbfgs(Solver):
     examples = [{}, {"history": 2, "lr": 0.5}]
 
     def __init__(
-        self, lr: float = 1.0, history: int = 10, curvature: float = 0.9, evaluations: int = 20
+        self,
+        lr: Positive = 1.0,
+        history: Count = 10,
+        curvature: Annotated[float, Range(gt=1e-4, lt=1)] = 0.9,
+        evaluations: Count = 20,
     ) -> None:
-        positive(lr=lr)
-        at_least_one(history=history, evaluations=evaluations)
-        if not 1e-4 < curvature < 1:
-            raise ValueError(f"curvature must be in (1e-4, 1), got {curvature}")
         self.lr, self.history, self.curvature, self.evaluations = lr, history, curvature, evaluations
         self.slots = tuple(f"{kind}_{i + 1}" for kind in "sy" for i in range(history))
         self._pairs = 0

@@ -4,7 +4,7 @@ import numpy as np
 
 from dtrain import Array, Optimizer, UpdateContext
 
-from ..ranges import below_one, not_negative, positive
+from ..ranges import BelowOne, NotNegative, Positive
 
 
 class Lion(Optimizer):
@@ -24,11 +24,12 @@ class Lion(Optimizer):
     examples = [{}, {"lr": 0.01, "beta_1": 0.8, "beta_2": 0.9, "weight_decay": 0.1}]
 
     def __init__(
-        self, lr: float = 1e-4, beta_1: float = 0.9, beta_2: float = 0.99, weight_decay: float = 0.0
+        self,
+        lr: Positive = 1e-4,
+        beta_1: BelowOne = 0.9,
+        beta_2: BelowOne = 0.99,
+        weight_decay: NotNegative = 0.0,
     ) -> None:
-        positive(lr=lr)
-        below_one(beta_1=beta_1, beta_2=beta_2)
-        not_negative(weight_decay=weight_decay)
         self.lr, self.beta_1, self.beta_2, self.weight_decay = lr, beta_1, beta_2, weight_decay
 
     def update(self, value: Array, gradient: Array, context: UpdateContext, *slots: Array) -> None:

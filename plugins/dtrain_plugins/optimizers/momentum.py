@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dtrain import Array, Optimizer, UpdateContext
 
-from ..ranges import below_one, positive
+from ..ranges import BelowOne, Positive
 
 
 class Momentum(Optimizer):
@@ -19,9 +19,7 @@ class Momentum(Optimizer):
     slots = ("velocity",)
     examples = [{"lr": 0.1, "momentum": 0.8}]
 
-    def __init__(self, lr: float = 0.01, momentum: float = 0.9) -> None:
-        positive(lr=lr)
-        below_one(momentum=momentum)
+    def __init__(self, lr: Positive = 0.01, momentum: BelowOne = 0.9) -> None:
         self.lr, self.momentum = lr, momentum
 
     def update(self, value: Array, gradient: Array, context: UpdateContext, *slots: Array) -> None:

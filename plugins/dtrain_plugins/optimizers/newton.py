@@ -4,7 +4,7 @@ import numpy as np
 
 from dtrain import Array, Problem, Solver
 
-from ..ranges import positive
+from ..ranges import Positive
 from .line_search import backtrack
 
 MOST = 2000
@@ -30,8 +30,7 @@ class Newton(Solver):
 
     examples = [{"outputs": 2}, {"floor": 1e-3, "outputs": 2}]
 
-    def __init__(self, lr: float = 1.0, floor: float = 1e-7) -> None:
-        positive(lr=lr, floor=floor)
+    def __init__(self, lr: Positive = 1.0, floor: Positive = 1e-7) -> None:
         self.lr, self.floor = lr, floor
 
     def check(self, size: int) -> None:

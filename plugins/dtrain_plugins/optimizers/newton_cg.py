@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from dtrain import Array, Problem, Solver
 
-from ..ranges import at_least_one, not_negative, positive
+from ..ranges import Count, NotNegative, Positive
 from .conjugate_gradient import Solved, conjugate_gradient
 from .line_search import backtrack
 
@@ -37,15 +37,12 @@ class NewtonCg(Solver):
 
     def __init__(
         self,
-        lr: float = 1.0,
+        lr: Positive = 1.0,
         curvature: Literal["gauss_newton", "hessian"] = "gauss_newton",
-        damping: float = 1e-2,
-        cg_iterations: int = 100,
-        cg_tolerance: float = 5e-4,
+        damping: NotNegative = 1e-2,
+        cg_iterations: Count = 100,
+        cg_tolerance: NotNegative = 5e-4,
     ) -> None:
-        positive(lr=lr)
-        not_negative(damping=damping, cg_tolerance=cg_tolerance)
-        at_least_one(cg_iterations=cg_iterations)
         self.lr, self.curvature, self.damping = lr, curvature, damping
         self.cg_iterations, self.cg_tolerance = cg_iterations, cg_tolerance
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from dtrain import Array, Optimizer, UpdateContext
 
-from ..ranges import below_one, positive
+from ..ranges import BelowOne, Positive
 
 
 class Rmsprop(Optimizer):
@@ -21,9 +21,7 @@ class Rmsprop(Optimizer):
     slots = ("squares",)
     examples = [{}, {"lr": 0.01, "rho": 0.99, "epsilon": 1e-3}]
 
-    def __init__(self, lr: float = 1e-3, rho: float = 0.9, epsilon: float = 1e-8) -> None:
-        positive(lr=lr, epsilon=epsilon)
-        below_one(rho=rho)
+    def __init__(self, lr: Positive = 1e-3, rho: BelowOne = 0.9, epsilon: Positive = 1e-8) -> None:
         self.lr, self.rho, self.epsilon = lr, rho, epsilon
 
     def update(self, value: Array, gradient: Array, context: UpdateContext, *slots: Array) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dtrain import Array, Optimizer, UpdateContext
 
-from ..ranges import positive
+from ..ranges import Positive
 
 
 class Sgd(Optimizer):
@@ -13,8 +13,7 @@ class Sgd(Optimizer):
 
     examples = [{"lr": 0.1}]
 
-    def __init__(self, lr: float = 0.01) -> None:
-        positive(lr=lr)
+    def __init__(self, lr: Positive = 0.01) -> None:
         self.lr = lr
 
     def update(self, value: Array, gradient: Array, context: UpdateContext, *slots: Array) -> None:

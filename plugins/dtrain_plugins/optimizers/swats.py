@@ -7,7 +7,7 @@ import numpy as np
 
 from dtrain import Array, Optimizer, UpdateContext
 
-from ..ranges import below_one, positive
+from ..ranges import BelowOne, Positive
 
 
 class Swats(Optimizer):
@@ -33,14 +33,12 @@ class Swats(Optimizer):
 
     def __init__(
         self,
-        lr: float = 1e-3,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-9,
-        tolerance: float = 1e-9,
+        lr: Positive = 1e-3,
+        beta_1: BelowOne = 0.9,
+        beta_2: BelowOne = 0.999,
+        epsilon: Positive = 1e-9,
+        tolerance: Positive = 1e-9,
     ) -> None:
-        positive(lr=lr, epsilon=epsilon, tolerance=tolerance)
-        below_one(beta_1=beta_1, beta_2=beta_2)
         self.lr, self.beta_1, self.beta_2, self.epsilon, self.tolerance = (
             lr,
             beta_1,

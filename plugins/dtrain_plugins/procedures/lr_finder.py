@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from dtrain import Array, ConfigError, Course, Procedure, can_plot, drawing
+from dtrain import Array, ConfigError, Course, Procedure, Range, can_plot, drawing
 
-from ..ranges import below_one
+from ..ranges import BelowOne, Positive
 
 
 class LrFinder(Procedure):
@@ -34,19 +34,14 @@ class LrFinder(Procedure):
 
     def __init__(
         self,
-        lowest: float = 1e-6,
-        highest: float = 10.0,
-        steps: int = 100,
-        divergence: float = 4.0,
-        smoothing: float = 0.9,
+        lowest: Positive = 1e-6,
+        highest: Positive = 10.0,
+        steps: Annotated[int, Range(ge=10)] = 100,
+        divergence: Annotated[float, Range(gt=1)] = 4.0,
+        smoothing: BelowOne = 0.9,
     ) -> None:
-        if not 0 < lowest < highest:
-            raise ValueError(f"lowest must be above 0 and below highest, got {lowest} and {highest}")
-        if steps < 10:
-            raise ValueError(f"steps must be at least 10, got {steps}")
-        if divergence <= 1:
-            raise ValueError(f"divergence must be above 1, got {divergence}")
-        below_one(smoothing=smoothing)
+        if not lowest < highest:
+            raise ValueError(f"lowest must be below highest, got {lowest} and {highest}")
         self.lowest, self.highest, self.steps = lowest, highest, steps
         self.rates: list[float] = np.geomspace(lowest, highest, steps).tolist()
         self.divergence, self.smoothing = divergence, smoothing

@@ -4,7 +4,7 @@ import numpy as np
 
 from dtrain import Array, Regularizer
 
-from ..ranges import not_negative
+from ..ranges import NotNegative
 
 
 class L1L2(Regularizer):
@@ -17,8 +17,7 @@ class L1L2(Regularizer):
 
     examples = [{}, {"l1": 0.1, "l2": 0.2}]
 
-    def __init__(self, l1: float = 1e-4, l2: float = 1e-4) -> None:
-        not_negative(l1=l1, l2=l2)
+    def __init__(self, l1: NotNegative = 1e-4, l2: NotNegative = 1e-4) -> None:
         self.l1, self.l2 = l1, l2
         self.smooth = l1 == 0
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from dtrain import Array, Regularizer
 
-from ..ranges import not_negative
+from ..ranges import NotNegative
 
 
 class L2(Regularizer):
@@ -16,8 +16,7 @@ class L2(Regularizer):
 
     examples = [{"weight": 0.1}]
 
-    def __init__(self, weight: float = 1e-4) -> None:
-        not_negative(weight=weight)
+    def __init__(self, weight: NotNegative = 1e-4) -> None:
         self.weight = weight
 
     def penalty(self, value: Array) -> float:

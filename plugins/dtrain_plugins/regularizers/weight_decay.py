@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dtrain import Array, Regularizer
 
-from ..ranges import not_negative
+from ..ranges import NotNegative
 
 
 class WeightDecay(Regularizer):
@@ -18,8 +18,7 @@ class WeightDecay(Regularizer):
     decoupled = True
     examples = [{}, {"weight": 0.1}]
 
-    def __init__(self, weight: float = 0.01) -> None:
-        not_negative(weight=weight)
+    def __init__(self, weight: NotNegative = 0.01) -> None:
         self.weight = weight
 
     def penalty(self, value: Array) -> float:

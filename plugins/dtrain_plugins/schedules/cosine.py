@@ -4,7 +4,7 @@ from math import cos, pi
 
 from dtrain import Schedule
 
-from ..ranges import at_least_one, share
+from ..ranges import AtLeastOne, Count, Share
 
 
 class Cosine(Schedule):
@@ -23,12 +23,8 @@ class Cosine(Schedule):
 
     examples = [{}, {"end": 0.1}, {"cycle": 4}, {"cycle": 3, "growth": 2.0, "end": 0.1}]
 
-    def __init__(self, end: float = 0.0, cycle: int | None = None, growth: float = 1.0) -> None:
-        share(end=end)
-        at_least_one(growth=growth)
-        if cycle is not None:
-            at_least_one(cycle=cycle)
-        elif growth != 1:
+    def __init__(self, end: Share = 0.0, cycle: Count | None = None, growth: AtLeastOne = 1.0) -> None:
+        if cycle is None and growth != 1:
             raise ValueError(
                 f"growth is of cycles: set cycle, the length of the first, beside growth = {growth}"
             )

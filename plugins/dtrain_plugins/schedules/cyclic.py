@@ -5,7 +5,7 @@ from typing import Literal
 
 from dtrain import Schedule
 
-from ..ranges import above_zero, at_least_one
+from ..ranges import AboveZero, AtLeastOne, Count
 
 
 class Cyclic(Schedule):
@@ -25,13 +25,11 @@ class Cyclic(Schedule):
 
     def __init__(
         self,
-        half_cycle: int,
-        ratio: float = 4.0,
+        half_cycle: Count,
+        ratio: AtLeastOne = 4.0,
         mode: Literal["triangular", "triangular2", "exp_range"] = "triangular",
-        gamma: float = 0.99994,
+        gamma: AboveZero = 0.99994,
     ) -> None:
-        at_least_one(half_cycle=half_cycle, ratio=ratio)
-        above_zero(gamma=gamma)
         self.half_cycle, self.ratio, self.mode, self.gamma = half_cycle, ratio, mode, gamma
 
     def __call__(self, step: int, steps: int, epoch: float) -> float:

@@ -4,7 +4,7 @@ from math import exp
 
 from dtrain import Schedule
 
-from ..ranges import positive
+from ..ranges import Positive
 
 
 class Exponential(Schedule):
@@ -16,9 +16,7 @@ class Exponential(Schedule):
 
     examples = [{}, {"time": 5.0}]
 
-    def __init__(self, time: float | None = None) -> None:
-        if time is not None:
-            positive(time=time)
+    def __init__(self, time: Positive | None = None) -> None:
         self.time = time
 
     def __call__(self, step: int, steps: int, epoch: float) -> float:

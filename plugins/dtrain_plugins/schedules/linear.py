@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dtrain import Schedule
 
-from ..ranges import share
+from ..ranges import Share
 
 
 class Linear(Schedule):
@@ -14,8 +14,7 @@ class Linear(Schedule):
 
     examples = [{}, {"end": 0.1}]
 
-    def __init__(self, end: float = 0.0) -> None:
-        share(end=end)
+    def __init__(self, end: Share = 0.0) -> None:
         self.end = end
 
     def __call__(self, step: int, steps: int, epoch: float) -> float:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from dtrain import Schedule
 
-from ..ranges import between, not_negative
+from ..ranges import Between, NotNegative
 
 
 class OneCycle(Schedule):
@@ -24,13 +24,11 @@ class OneCycle(Schedule):
 
     def __init__(
         self,
-        start: float = 0.04,
-        end: float = 4e-6,
-        rise: float = 0.3,
+        start: NotNegative = 0.04,
+        end: NotNegative = 4e-6,
+        rise: Between = 0.3,
         shape: Literal["cosine", "linear"] = "cosine",
     ) -> None:
-        not_negative(start=start, end=end)
-        between(rise=rise)
         self.start, self.end, self.rise, self.shape = start, end, rise, shape
 
     def __call__(self, step: int, steps: int, epoch: float) -> float:

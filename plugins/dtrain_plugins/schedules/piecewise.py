@@ -5,6 +5,8 @@ from itertools import pairwise
 
 from dtrain import Schedule
 
+from ..ranges import NotNegative
+
 
 class Piecewise(Schedule):
     """A constant factor between any two boundaries: factors[i] where boundaries[i−1] ≤ t < boundaries[i].
@@ -16,15 +18,13 @@ class Piecewise(Schedule):
 
     examples = [{"boundaries": [5, 10], "factors": [1.0, 0.1, 0.01]}, {"boundaries": [], "factors": [0.5]}]
 
-    def __init__(self, boundaries: list[int], factors: list[float]) -> None:
+    def __init__(self, boundaries: list[int], factors: list[NotNegative]) -> None:
         if len(factors) != len(boundaries) + 1:
             raise ValueError(
                 f"factors must be one more than boundaries, {len(boundaries) + 1}, got {len(factors)}"
             )
         if any(a >= b for a, b in pairwise([0, *boundaries])):
             raise ValueError(f"boundaries must rise, from 1 on, got {boundaries}")
-        if not all(factor >= 0 for factor in factors):
-            raise ValueError(f"factors must be at least 0, got {factors}")
         self.boundaries, self.factors = boundaries, factors
 
     def __call__(self, step: int, steps: int, epoch: float) -> float:

@@ -5,7 +5,7 @@ from typing import Any
 
 from dtrain import Schedule
 
-from ..ranges import at_least_one, between, not_negative, share
+from ..ranges import Between, Count, Natural, NotNegative, Share
 
 
 class Plateau(Schedule):
@@ -15,26 +15,25 @@ class Plateau(Schedule):
     all ranks, so all take the same decision. NaN is no improvement.
 
     factor: in (0, 1). patience: epochs without improvement that are waited for, ≥ 1; after the last of them the
-    factor falls (PyTorch waits for one more). minimum_change: an improvement is more than this, in units of the
-    loss, ≥ 0. cooldown: epochs after a fall that do not count as waiting, ≥ 0. minimum: the least product of the
-    factors, in [0, 1]. Raises ValueError for an option out of range.
+    factor falls (PyTorch waits for one more). minimum_change: an improvement is more than this share of the best
+    loss so far, ≥ 0, as in PyTorch; with relative = false, more than this in units of the loss. cooldown: epochs
+    after a fall that do not count as waiting, ≥ 0. minimum: the least product of the factors, in [0, 1]. Raises
+    ValueError for an option out of range.
     """
 
     examples = [{}, {"factor": 0.5, "patience": 2, "cooldown": 1, "minimum": 0.01}]
 
     def __init__(
         self,
-        factor: float = 0.1,
-        patience: int = 10,
-        minimum_change: float = 1e-4,
-        cooldown: int = 0,
-        minimum: float = 0.0,
+        factor: Between = 0.1,
+        patience: Count = 10,
+        minimum_change: NotNegative = 1e-4,
+        cooldown: Natural = 0,
+        minimum: Share = 0.0,
+        relative: bool = True,
     ) -> None:
-        between(factor=factor)
-        at_least_one(patience=patience)
-        not_negative(minimum_change=minimum_change, cooldown=cooldown)
-        share(minimum=minimum)
-        self.factor, self.patience, self.minimum_change = factor, patience, minimum_change
+        self.factor, self.patience = factor, patience
+        self.minimum_change, self.relative = minimum_change, relative
         self.cooldown, self.minimum = cooldown, minimum
         self.now, self.best, self.waited, self.cooling = 1.0, inf, 0, 0
 
@@ -43,13 +42,19 @@ class Plateau(Schedule):
 
     def observe(self, metric: float) -> None:
         cooling, self.cooling = self.cooling > 0, max(self.cooling - 1, 0)
-        if metric < self.best - self.minimum_change:
+        if metric < self._threshold():
             self.best, self.waited = metric, 0
         elif not cooling:
             self.waited += 1
             if self.waited >= self.patience:
                 self.now = max(self.now * self.factor, self.minimum)
                 self.waited, self.cooling = 0, self.cooldown
+
+    def _threshold(self) -> float:
+        """Returns the loss below which there is an improvement."""
+        if self.best == inf:
+            return inf
+        return self.best - self.minimum_change * (abs(self.best) if self.relative else 1)
 
     def state(self) -> dict[str, Any]:
         return {

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dtrain import Schedule
 
-from ..ranges import positive, share
+from ..ranges import Positive, Share
 
 
 class Polynomial(Schedule):
@@ -15,9 +15,7 @@ class Polynomial(Schedule):
 
     examples = [{}, {"power": 0.9, "end": 0.1}]
 
-    def __init__(self, power: float = 2.0, end: float = 0.0) -> None:
-        positive(power=power)
-        share(end=end)
+    def __init__(self, power: Positive = 2.0, end: Share = 0.0) -> None:
         self.power, self.end = power, end
 
     def __call__(self, step: int, steps: int, epoch: float) -> float:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dtrain import Schedule
 
-from ..ranges import above_zero, at_least_one
+from ..ranges import AboveZero, Count
 
 
 class Step(Schedule):
@@ -14,9 +14,7 @@ class Step(Schedule):
 
     examples = [{"every": 5}, {"every": 1, "factor": 0.5}]
 
-    def __init__(self, every: int, factor: float = 0.1) -> None:
-        at_least_one(every=every)
-        above_zero(factor=factor)
+    def __init__(self, every: Count, factor: AboveZero = 0.1) -> None:
         self.every, self.factor = every, factor
 
     def __call__(self, step: int, steps: int, epoch: float) -> float:

@@ -4,7 +4,7 @@ from typing import Any
 
 from dtrain import Schedule
 
-from ..ranges import at_least_one, share
+from ..ranges import Count, Share
 
 
 class Warmup(Schedule):
@@ -24,9 +24,7 @@ class Warmup(Schedule):
 
     examples = [{"length": 5}, {"length": 3, "start": 0.5, "then": "linear"}]
 
-    def __init__(self, length: int, start: float = 0.0, then: Schedule | None = None) -> None:
-        at_least_one(length=length)
-        share(start=start)
+    def __init__(self, length: Count, start: Share = 0.0, then: Schedule | None = None) -> None:
         self.length, self.start, self.then = length, start, then
 
     def __call__(self, step: int, steps: int, epoch: float) -> float:
@@ -35,6 +33,12 @@ class Warmup(Schedule):
         if self.then is None:
             return 1.0
         return self.then(step - self.length, steps - self.length, epoch)
+
+    def remark(self, steps: int) -> str:
+        if self.length > steps:
+            end = self(steps - 1, steps, 0.0)
+            return f"length {self.length} is more than there are, so that the factor ends at {end:.3g}"
+        return "" if self.then is None else self.then.remark(steps - self.length)
 
     def observe(self, metric: float) -> None:
         if self.then is not None:

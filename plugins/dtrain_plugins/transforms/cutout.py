@@ -4,7 +4,7 @@ import numpy as np
 
 from dtrain import Array, Context, Transform
 
-from ..ranges import at_least_one
+from ..ranges import Count
 from .images import check, whole
 
 
@@ -23,8 +23,7 @@ class Cutout(Transform):
 
     examples = [{"input": (9, 7)}, {"size": 3, "fill": 0.5, "input": (5, 6, 3)}]
 
-    def __init__(self, size: int = 8, fill: float = 0.0) -> None:
-        at_least_one(size=size)
+    def __init__(self, size: Count = 8, fill: float = 0.0) -> None:
         self.size, self.fill = size, fill
 
     def forward(self, x: Array, y: Array | None, context: Context) -> tuple[Array, Array | None]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dtrain import Array, Context, Transform
 
-from ..ranges import not_negative
+from ..ranges import NotNegative
 
 
 class Noise(Transform):
@@ -18,8 +18,7 @@ class Noise(Transform):
 
     examples = [{}, {"std": 1.0}]
 
-    def __init__(self, std: float = 0.1) -> None:
-        not_negative(std=std)
+    def __init__(self, std: NotNegative = 0.1) -> None:
         self.std = std
 
     def forward(self, x: Array, y: Array | None, context: Context) -> tuple[Array, Array | None]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from dtrain import Array, Context, Transform
 
-from ..ranges import not_negative
+from ..ranges import Natural
 from .images import by_rows, check, pad, whole, windows
 
 
@@ -30,11 +30,10 @@ class RandomCrop(Transform):
 
     def __init__(
         self,
-        padding: int = 4,
+        padding: Natural = 4,
         mode: Literal["constant", "reflect", "edge"] = "constant",
         fill: float = 0.0,
     ) -> None:
-        not_negative(padding=padding)
         self.padding, self.mode, self.fill = padding, mode, fill
 
     def forward(self, x: Array, y: Array | None, context: Context) -> tuple[Array, Array | None]:

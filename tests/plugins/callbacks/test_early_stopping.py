@@ -9,7 +9,7 @@ import pytest
 
 from dtrain import ConfigError
 from dtrain_plugins.callbacks.early_stopping import EarlyStopping
-from tests.plugins.support import message_of
+from tests.plugins.support import message_of, registry
 
 
 class Course:
@@ -17,6 +17,7 @@ class Course:
 
     def __init__(self, values, metric="loss", measures=("loss", "accuracy"), held_out=True):
         self.values, self.metric, self.measures, self.held_out = values, metric, measures, held_out
+        self.higher_is_better = {"loss": False, "accuracy": True}
         self.epoch = 0
         self.validation = None
         self.reasons = []
@@ -91,6 +92,25 @@ def test_less_is_better_for_the_loss_and_more_for_a_metric(metric, mode, epochs)
     assert course.run(EarlyStopping(patience=2, metric=metric, mode=mode)) == epochs
 
 
+LESS = {"mean_absolute_error", "perplexity", "root_mean_squared_error"}
+"""The built-in metrics of which less is better, by hand."""
+
+
+@pytest.mark.parametrize("mode", ["auto", "min", "max"])
+@pytest.mark.parametrize("metric", sorted(registry().names("metrics")))
+def test_every_metric_says_itself_which_way_is_better(metric, mode):
+    part = registry().find("metrics", metric, "")[1]
+    less = metric in LESS if mode == "auto" else mode == "min"
+    for values, epochs, best in [
+        ([3, 2, 1, 2, 3, 0], 5, 3) if less else ([1, 2, 3, 2, 1, 4], 5, 3),
+        ([1, 2, 3, 4, 5, 6], 3, 1) if less else ([6, 5, 4, 3, 2, 1], 3, 1),
+    ]:
+        course = Course(values, metric, ("loss", metric))
+        course.higher_is_better = {"loss": False, metric: part.higher_is_better}
+        assert course.run(EarlyStopping(patience=2, metric=metric, mode=mode)) == epochs
+        assert course.restored == [best]
+
+
 def test_waits_five_epochs_by_default():
     course = Course([1, 2, 3, 4, 5, 6, 7])
     assert course.run(EarlyStopping()) == 6
@@ -150,6 +170,10 @@ def test_refuses_a_metric_that_the_run_does_not_measure():
     assert message_of(ConfigError, lambda: EarlyStopping(metric="f1").start(Course([]))) == (
         "early_stopping watches 'f1', which the run does not measure; it measures 'loss', 'accuracy'; "
         "add it to [train] metrics"
+    )
+    assert message_of(ConfigError, lambda: EarlyStopping(metric="acuracy").start(Course([]))) == (
+        "early_stopping watches 'acuracy', which the run does not measure; it measures 'loss', 'accuracy'; "
+        "did you mean 'accuracy'?; add it to [train] metrics"
     )
 
 

@@ -59,8 +59,8 @@ def test_a_mean_is_rounded_once():
     ("options", "message"),
     [
         ({"interval": 0}, "interval must be at least 1, got 0"),
-        ({"outer_lr": 0}, "outer_lr must be above 0, got 0"),
-        ({"outer_momentum": 1.0}, "outer_momentum must be in [0, 1), got 1"),
+        ({"outer_lr": 0}, "outer_lr must be positive, got 0"),
+        ({"outer_momentum": 1.0}, "outer_momentum must be in [0, 1), got 1.0"),
         ({"nesterov": True}, "nesterov needs an outer_momentum above 0, got 0"),
     ],
 )

@@ -58,5 +58,5 @@ def test_a_rank_sends_an_index_and_a_value_for_each(ranks):
 
 @pytest.mark.parametrize("ratio", [0, -0.5, 1.5, float("nan")])
 def test_a_ratio_is_above_0_and_at_most_1(ratio):
-    with refused(ValueError, f"ratio must be in (0, 1], got {ratio:g}"):
+    with refused(ValueError, f"ratio must be in (0, 1], got {ratio}"):
         TopK(ratio)

@@ -112,7 +112,7 @@ def test_has_these_defaults():
         ({"lr": 0.0}, "lr must be positive, got 0.0"),
         ({"history": 0}, "history must be at least 1, got 0"),
         ({"evaluations": 0}, "evaluations must be at least 1, got 0"),
-        ({"curvature": 1.0}, "curvature must be in (1e-4, 1), got 1.0"),
+        ({"curvature": 1.0}, "curvature must be in (0.0001, 1), got 1.0"),
     ],
 )
 def test_refuses_options_out_of_range(options, message):

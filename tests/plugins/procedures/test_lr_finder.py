@@ -142,8 +142,8 @@ def test_the_picture_is_drawn_where_matplotlib_is_and_the_figures_in_any_case(tm
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"lowest": 0.0}, "lowest must be above 0 and below highest, got 0.0 and 10.0"),
-        ({"lowest": 1.0, "highest": 0.5}, "lowest must be above 0 and below highest, got 1.0 and 0.5"),
+        ({"lowest": 0.0}, "lowest must be positive, got 0.0"),
+        ({"lowest": 1.0, "highest": 0.5}, "lowest must be below highest, got 1.0 and 0.5"),
         ({"steps": 9}, "steps must be at least 10, got 9"),
         ({"divergence": 1.0}, "divergence must be above 1, got 1.0"),
         ({"smoothing": 1.0}, "smoothing must be in [0, 1), got 1.0"),

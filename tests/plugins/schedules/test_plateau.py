@@ -34,8 +34,29 @@ def test_an_improvement_starts_the_waiting_anew():
 
 
 def test_an_improvement_is_more_than_the_minimum_change():
-    assert factors(Plateau(0.5, 1, minimum_change=0.5), [2.0, 1.5, 1.25, 1.0]) == [1, 0.5, 0.5, 0.25]
-    assert factors(Plateau(0.5, 1), [2.0, 1.9999, 1.9998]) == [1, 0.5, 0.5]
+    absolute = Plateau(0.5, 1, minimum_change=0.5, relative=False)
+    assert factors(absolute, [2.0, 1.5, 1.25, 1.0]) == [1, 0.5, 0.5, 0.25]
+    assert factors(Plateau(0.5, 1, minimum_change=0.25), [2.0, 1.5, 1.25, 1.0]) == [1, 0.5, 0.5, 0.25]
+    assert factors(Plateau(0.5, 1), [2.0, 1.9999, 1.9997]) == [1, 0.5, 0.5]
+    assert factors(Plateau(0.5, 1), [-2.0, -2.0001, -2.0003]) == [1, 0.5, 0.5]
+
+
+LOSSES = [4, 3, 2.5, 2.4999, 2.4998, 2.49, 2.48999, 2.0, 2.1, 1.99995, 1.5, 1.4999, 1.49992, 1.2]
+
+
+@pytest.mark.parametrize("scale", [2.0**power for power in range(-40, 41, 8)])  # 1e-12 … 1e12, exactly
+@pytest.mark.parametrize("sign", [1, -1])
+def test_decides_alike_at_every_scale(scale, sign):
+    losses = LOSSES if sign > 0 else [loss - 5 for loss in LOSSES]
+    expected = factors(Plateau(0.5, 2), losses)
+    assert len(set(expected)) > 2  # it does fall
+    assert factors(Plateau(0.5, 2), [scale * loss for loss in losses]) == expected
+
+
+def test_a_threshold_in_units_of_the_loss_does_not():
+    """The negative control of the test above."""
+    tiny = [1e-6 * loss for loss in LOSSES]
+    assert factors(Plateau(0.5, 2, relative=False), tiny) != factors(Plateau(0.5, 2, relative=False), LOSSES)
 
 
 def test_no_number_is_no_improvement():
