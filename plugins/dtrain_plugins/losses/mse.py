@@ -30,6 +30,8 @@ class Mse(Loss):
         outputs = prod(y.shape[1:])
         difference = np.subtract(y, target.reshape(y.shape), out=context.empty(y.shape, y.dtype))
         flat = difference.reshape(len(y), outputs)
+        if y.dtype.char in "fF":  # squares would reach half as far as float32
+            flat = flat.astype(np.result_type(y.dtype, np.float64))
         values = np.einsum("ij,ij->i", flat, flat) / outputs
 
         def backward() -> Array:
