@@ -85,7 +85,9 @@ class BatchMoments:
         if mend and (far := _far(char, mean, variance)) is not None:
             shards = np.arange(totals.first, totals.first + layout.shards)
             centres = mean.take(np.repeat(shards // group, np.array(layout.sizes) * per_row), axis=0)
-            again = self.of_groups(np.subtract(x, centres, centres), per_row, group, layout, totals, mend=False)
+            again = self.of_groups(
+                np.subtract(x, centres, centres), per_row, group, layout, totals, mend=False
+            )
             variance = np.where(far, again[2], variance)
         return count, mean, variance
 

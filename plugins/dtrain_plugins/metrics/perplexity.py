@@ -57,7 +57,7 @@ class Perplexity(Metric):
         np.copyto(logs, y, where=target > 0)  # 0·log 0 = 0
         with np.errstate(divide="ignore"):
             np.log(logs, logs)
-        total: Array = np.einsum("...k,...k->...", target, logs)
+        total = np.einsum("...k,...k->...", target, logs)
         return -total
 
     def result(self, sums: Array, count: int) -> float:
