@@ -130,7 +130,7 @@ def _far(char: str, mean: Array, variance: Array) -> Array | None:
     if char not in FAR:
         return None
     far: Array = variance.real < FAR[char] * np.multiply(mean, mean).real
-    return far if far.any() else None
+    return far if np.count_nonzero(far) else None
 
 
 def _mended(char: str, found: tuple[Array, Array], of_smaller: tuple[Array, Array]) -> tuple[Array, Array]:

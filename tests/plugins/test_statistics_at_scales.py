@@ -214,26 +214,29 @@ def check_moments(x, mean, variance, dtype, scale, offset, count=None):
     assert (abs(variance - unbiased * variances) <= tolerance(dtype, offset) * variances * unbiased).all()
 
 
+def moments_on_ranks(x, group):
+    """Of the global batch x; fails unless all ranks of 1, 2 and 3 have the same bits."""
+
+    def of(context, mine):
+        return context.moments(x[mine], group=group)
+
+    found = [result for ranks in RANKS for result in in_context(ranks, len(x), of)]
+    for other in found[1:]:
+        for a, b in zip(other, found[0], strict=True):
+            assert_same_bits(a, b)
+    return found[0]
+
+
 @pytest.mark.parametrize("group", [None, 3])
 @both_dtypes
 def test_moments_over_all_rows_are_right(dtype, group):
     for scale in SCALES:
         for offset in OFFSETS:
             x = numbers((ROWS, 3), scale, offset, dtype)
-            found = [
-                result
-                for ranks in RANKS
-                for result in in_context(
-                    ranks, ROWS, lambda context, mine: context.moments(x[mine], group=group)
-                )  # noqa: B023
-            ]
-            for counts, mean, variance in found:
-                assert_same_bits(mean, found[0][1])
-                assert_same_bits(variance, found[0][2])
-                ends = np.cumsum(counts).tolist()
-                parts = np.split(x, ends[:-1])
-                for part, m, v in zip(parts, np.atleast_2d(mean), np.atleast_2d(variance), strict=True):
-                    check_moments(part, m, v, dtype, scale, offset)
+            counts, mean, variance = moments_on_ranks(x, group)
+            parts = np.split(x, np.cumsum(counts)[:-1])
+            for part, m, v in zip(parts, np.atleast_2d(mean), np.atleast_2d(variance), strict=True):
+                check_moments(part, m, v, dtype, scale, offset)
 
 
 def test_squares_about_zero_one_width_up_would_be_seen():

@@ -19,8 +19,8 @@ class BinaryCrossEntropy(Pointwise):
     ((1 − t)/(1 − p) − t/p)/outputs, or for logits (σ(z) − t)/outputs. `predict` gives p.
 
     from_logits: whether y holds logits: fused, so that none overflows, and precise for any; give it no
-    `sigmoid` layer then. Of probabilities, a p below the square of the dtype's ε (1.4e-14, 4.9e-32) counts as
-    that, and a 1 − p of 0 as ε/2, the least other one that there is: values are finite, at most 32 or 72.
+    `sigmoid` layer then. Of probabilities, a p below 1e-14 (float32) or 1e-20 (float64) counts as that, and a
+    1 − p of 0 as ε/2, the least other one that there is: values are finite, at most 32 or 46.
     label_smoothing: ε in [0, 1): t becomes (1 − ε)·t + ε/2, also for held-out samples. positive_weight: w > 0,
     a factor of −t·log p: above 1, a rare class 1 is missed less often; no row counts for more in the mean.
 

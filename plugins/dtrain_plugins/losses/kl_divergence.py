@@ -13,8 +13,8 @@ class KlDivergence(Pointwise):
 
     y: (rows, …, K), probabilities, as of a `softmax` layer. target: probabilities t ≥ 0 of the same shape;
     that they add up to 1 is the data's business. values: (rows,); where a row has several places, the sum over
-    them. dy = −t/y, of y's shape. 0·log 0 = 0; a y below the square of the dtype's ε (1.4e-14, 4.9e-32) counts as
-    that.
+    them. dy = −t/y, of y's shape. 0·log 0 = 0; a y below 1e-14 (float32) or 1e-20 (float64)
+    counts as that.
 
     Raises ValueError for targets that are missing, of another shape or below 0.
 

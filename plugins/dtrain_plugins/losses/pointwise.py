@@ -79,13 +79,15 @@ class Pointwise(Rowwise):
         return values / outputs, backward
 
 
-def floored(p: Array, least: float | None = None) -> Array:
-    """Returns p, or `least` where p is below it: its logarithm is finite, and 1/p is no extreme number.
+LEAST = {"f": 1e-14, "d": 1e-20}
+"""dtype → the least probability or rate: logarithms are finite, and squares of a gradient of 1/p, which optimizers
+take, keep to the dtype's range."""
 
-    By default the square of the dtype's ε, 1.4e-14 or 4.9e-32.
-    """
+
+def floored(p: Array, least: float | None = None) -> Array:
+    """Returns p, or `least` where p is below it; by default 1e-14 (float32) or 1e-20 (float64)."""
     if least is None:
-        least = float(np.finfo(p.dtype).eps) ** 2
+        least = LEAST[np.finfo(p.dtype).dtype.char]
     if p.dtype.kind == "c":
         return np.where(p.real < least, least + 1j * p.imag, p)
     return np.maximum(p, least)

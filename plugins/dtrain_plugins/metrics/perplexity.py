@@ -69,5 +69,6 @@ def _below_top(y: Array, context: Context) -> tuple[Array, Array]:
     """Returns z, y less its greatest number at each place, and log Σ_j e^(z_j): nothing is lost far from 0."""
     top = y.max(axis=-1, keepdims=True).astype(np.float64)
     below = np.subtract(y, top, context.empty(y.shape, np.dtype(np.float64)))
-    total: Array = np.log(np.exp(below).sum(axis=-1))
+    powers = np.exp(below, context.empty(y.shape, below.dtype))
+    total: Array = np.log(powers.sum(axis=-1))
     return below, total

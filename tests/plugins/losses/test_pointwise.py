@@ -15,7 +15,7 @@ from dtrain_plugins.losses.huber import Huber
 from dtrain_plugins.losses.kl_divergence import KlDivergence
 from dtrain_plugins.losses.mae import Mae
 from dtrain_plugins.losses.perceptron import Perceptron
-from dtrain_plugins.losses.pointwise import Pointwise, floored
+from dtrain_plugins.losses.pointwise import LEAST, Pointwise, floored
 from dtrain_plugins.losses.poisson import Poisson
 from tests.plugins.support import STEP, check_rows_are_their_own, distance, lone_context, message_of, run_loss
 
@@ -226,12 +226,13 @@ def test_mae_has_no_gradient_where_there_is_no_error():
 
 @both_dtypes
 def test_binary_cross_entropy_of_certain_probabilities_is_finite(dtype):
-    """p of exactly 0 or 1: right costs nothing, wrong as much as ε² and 1 − ε/2."""
+    """p of exactly 0 or 1: right costs nothing, wrong as much as the least p and 1 − ε/2."""
     y, target = np.array([[0], [1], [0], [1]], dtype), np.array([0, 1, 1, 0])
     values, dy = run_loss(BinaryCrossEntropy(), y, target)
     eps = float(np.finfo(dtype).eps)
-    assert values == pytest.approx([0, 0, -2 * log(eps), -log(eps / 2)], rel=1e-6)
-    assert dy[:, 0] == pytest.approx([1, -1, -1 / eps**2, 2 / eps], rel=1e-6)
+    least = LEAST[np.dtype(dtype).char]
+    assert values == pytest.approx([0, 0, -log(least), -log(eps / 2)], rel=1e-6)
+    assert dy[:, 0] == pytest.approx([1, -1, -1 / least, 2 / eps], rel=1e-6)
 
 
 @both_dtypes
@@ -295,9 +296,9 @@ def test_kl_divergence_of_equal_distributions_is_zero():
 
 
 @both_dtypes
-def test_floored_keeps_what_is_above_the_square_of_epsilon(dtype):
+def test_floored_keeps_what_is_above_the_least(dtype):
     p = np.array([-1, 0, 1e-35, 1e-13, 0.3, 1], dtype)
-    least = dtype(np.finfo(dtype).eps ** 2)
+    least = dtype(LEAST[np.dtype(dtype).char])
     assert list(floored(p)) == [least, least, least, *p[3:]]
     assert list(floored(p, 0.5)) == [0.5] * 5 + [1]
     assert floored(p).dtype == dtype
