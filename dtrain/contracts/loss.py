@@ -34,7 +34,8 @@ class Loss(Configurable):
     ) -> tuple[Array | tuple[Array, Array], Callable[[], Array]]:
         """Returns `(values, backward)`, or `((values, weights), backward)`.
 
-        values: (rows,), the loss of each row (times its weight, where there are weights).
+        values: (rows,), the loss of each row (times its weight, where there are weights), of y's dtype or float64: all
+        are added up in float64, and squares of float32 reach half as far.
         weights: (rows,), what each row counts for; without them every row counts 1.
         backward() → dy, of y's shape: the gradient of the plain sum of the values.
         """

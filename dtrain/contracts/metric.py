@@ -21,6 +21,10 @@ class Metric(Configurable):
     loss: Loss = Loss()
     """The run's loss, set by the engine before the first batch: it knows what an output means; see its `predict`
     and `threshold`."""
+    reference: Array | float = 0.0
+    """The target of the first sample of the data, float64, set by the engine before each pass, the same on all ranks;
+    0 where there are no targets. Sums of t − reference and of its square keep the digits that sums of t and t² lose
+    where targets lie far from 0: they cancel by at most the number of samples, wherever the targets are."""
 
     def forward(self, y: Array, target: Array, context: Context) -> Array:
         """Returns values of shape (rows,) or (rows, k), to be added over all rows of the data."""

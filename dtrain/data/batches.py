@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -71,6 +71,18 @@ class Batches:
     def size_of(self, index: int) -> int:
         """Returns how many samples global batch `index` holds."""
         return min(self._size, self.samples - index * self._size)
+
+    @cached_property
+    def reference(self) -> Array | float:
+        """The target of the first sample, float64, of the shape of one; 0 where there is none, or none that is finite.
+
+        Targets of the same data lie near it, on every rank and whoever reads it.
+        """
+        _, y = self._rows.rows(np.zeros(1, np.int64))
+        if y is None:
+            return 0.0
+        first: Array = (self._cast(y) if y.dtype.kind == "f" else y)[0].astype(np.float64)
+        return np.where(np.isfinite(first), first, 0.0)
 
     def order(self, seed: int, epoch: int) -> Array:
         """Returns the samples of this epoch in their order: a function of the seed and the epoch alone."""

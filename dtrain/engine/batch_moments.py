@@ -20,14 +20,18 @@ if TYPE_CHECKING:
 SMALLER = {"f": 2.0**-80, "F": 2.0**-80}
 """dtype → a factor that makes the squares of all its numbers numbers, too; none for float64: its variances overflow."""
 
+FAR = {char: float(np.finfo(WIDE[char][0]).eps / np.finfo(char).eps) ** 2 for char in "dD"}
+"""dtype → the share of mean² below which a variance has lost more to Σx² than x itself was rounded; then squares are
+taken about the mean. None for float32: sums one width up hold whatever float32 tells apart."""
+
 _ZERO = np.zeros(())
 
 
 class BatchMoments:
     """Merges the shards' sums in the tree; keeps the arrays that this takes. All calls are blocking collectives.
 
-    x: (rows·per_row, width). empty: gives scratch. mend: whether numbers are taken once more, made smaller, where their
-    squares overflow: all ranks see that in the same totals.
+    x: (rows·per_row, width). empty: gives scratch. mend: whether numbers are taken once more, made smaller where their
+    squares overflow, less their mean where that is far from 0: all ranks see that in the same totals.
     """
 
     def __init__(self, empty: Callable[..., Array]) -> None:
@@ -53,6 +57,10 @@ class BatchMoments:
         if mend and char in SMALLER and not isfinite(variance.dot(variance).real):
             again = self.of_all(self._smaller(x), per_row, layout, totals, mend=False)
             mean, variance = _mended(char, (mean, variance), again[1:])
+        if mend and (far := _far(char, mean, variance)) is not None:
+            centred = np.subtract(x, mean, self._empty(x.shape, x.dtype))
+            again = self.of_all(centred, per_row, layout, totals, mend=False)
+            variance = np.where(far, again[2], variance)
         return count, mean, variance
 
     def of_groups(
@@ -74,6 +82,13 @@ class BatchMoments:
         if mend and char in SMALLER and not np.isfinite(variance).all():
             again = self.of_groups(self._smaller(x), per_row, group, layout, totals, mend=False)
             mean, variance = _mended(char, (mean, variance), again[1:])
+        if mend and (far := _far(char, mean, variance)) is not None:
+            shards = np.arange(totals.first, totals.first + layout.shards)
+            centres = mean.take(np.repeat(shards // group, np.array(layout.sizes) * per_row), axis=0)
+            again = self.of_groups(
+                np.subtract(x, centres, centres), per_row, group, layout, totals, mend=False
+            )
+            variance = np.where(far, again[2], variance)
         return count, mean, variance
 
     def _sums(self, x: Array, per_row: int, layout: Layout) -> Array:
@@ -108,6 +123,14 @@ class BatchMoments:
 
     def _smaller(self, x: Array) -> Array:
         return np.multiply(x, x.dtype.type(SMALLER[x.dtype.char]), self._empty(x.shape, x.dtype))
+
+
+def _far(char: str, mean: Array, variance: Array) -> Array | None:
+    """Tells which means are too far from 0, in deviations, for squares about it; None: none of them."""
+    if char not in FAR:
+        return None
+    far: Array = variance.real < FAR[char] * np.multiply(mean, mean).real
+    return far if np.count_nonzero(far) else None
 
 
 def _mended(char: str, found: tuple[Array, Array], of_smaller: tuple[Array, Array]) -> tuple[Array, Array]:

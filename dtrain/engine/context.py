@@ -171,8 +171,9 @@ class Context:
         x: (rows, …). axes: further axes to average over, the first ones after the rows: (1, 2) for
         channels-last images. count: an int, the true number. mean, variance: float64, the remaining shape.
         Stable for any mean/std: each shard sends its sum and its squares about a centre of its own, brought
-        to zero one width up (float64 for float32, extended for float64). Of float32, any numbers have a variance;
-        of float64, numbers up to 1e150.
+        to zero one width up (float64 for float32, extended for float64); of float64 with a mean of more than 2,000
+        deviations the squares about it are sent, in a second exchange. Of float32, numbers beyond 1e-19 have a
+        variance; of float64, numbers from 1e-150 to 1e150.
         group: shards a group; then all three are of each group: count is int64 (groups,), mean and variance
         are (groups, …), 0 where a group has no row; see `groups`.
         """

@@ -24,7 +24,10 @@ _LOOKED = ("y", "dx", "values", "weights", "dy", "predict", "x")
 
 
 def check_dtype(subject: Subject) -> None:
-    """Float32 in, float32 out; float64 in, float64 out: outputs, gradients, losses, an update's temporaries."""
+    """Float32 in, float32 out; float64 in, float64 out: outputs, gradients, losses, an update's temporaries.
+
+    A loss's values may be float64 in any case: they are added up as such.
+    """
     if subject.kind in ROW_KINDS:
         for dtype in (np.float32, np.float64):
             _look(subject, np.dtype(dtype))
@@ -44,7 +47,8 @@ def _look(subject: Subject, dtype: np.dtype[Any]) -> None:
 
     def look(name: str, array: Any) -> None:
         result = np.asarray(array)
-        if name in _LOOKED and array is not None and result.dtype != dtype:
+        allowed = (dtype, np.dtype(np.float64)) if name == "values" else (dtype,)
+        if name in _LOOKED and array is not None and result.dtype not in allowed:
             wrong.setdefault(name, result.dtype)
 
     for training in (True, False):

@@ -28,8 +28,8 @@ def evaluate(
     context = replica.context
     leaves: Array | None = None
     problem: str | None = None
-    for index in range(batches.count):
-        for batch in batches.cut(index):
+    with figures.referring(batches):
+        for batch in (batch for index in range(batches.count) for batch in batches.cut(index)):
             context.begin(batch.layout, training=False, step=0, epoch=0, place=batch.place)
             problem = problem or batch.problem
             y, _ = replica.network.forward(batch.x, context)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from dtrain.contracts import Loss, Metric
-    from dtrain.data import Batch
+    from dtrain.data import Batch, Batches
     from dtrain.engine import Context
     from dtrain.types import Array
 
@@ -26,6 +27,22 @@ class Figures:
             metric.loss = loss
         self.widths: list[int] = []
         self._columns: dict[int, Array] = {}
+
+    def refer(self, batches: Batches) -> None:
+        """Gives the metrics the `reference` of the data that the next batches belong to."""
+        for metric in self.metrics.values():
+            metric.reference = batches.reference
+
+    @contextmanager
+    def referring(self, batches: Batches) -> Iterator[None]:
+        """Does the same while the block runs: then the sums of a pass in progress can be continued."""
+        before = [metric.reference for metric in self.metrics.values()]
+        self.refer(batches)
+        try:
+            yield
+        finally:
+            for metric, reference in zip(self.metrics.values(), before, strict=True):
+                metric.reference = reference
 
     def of(self, y: Array, batch: Batch, context: Context) -> tuple[Array, Callable[[], Array]]:
         """Returns the sums of each local shard, (shards, columns + 1), float64, and the loss's backward.

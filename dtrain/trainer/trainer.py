@@ -115,6 +115,7 @@ class Trainer:
         self.seat, self.spare = seat, spare
         self.replica, self.update, self.train_step = seat.replica, seat.update, seat.step
         self.batches, self.validation_batches = seat.batches, seat.validation
+        self.figures.refer(self.batches)
 
     def speak(self, speaks: bool) -> None:
         """Makes this rank the one that writes and speaks, or not."""

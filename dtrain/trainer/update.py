@@ -27,6 +27,13 @@ PIECE = 1 << 15
 """Elements that one call of an optimizer gets: its arrays stay in a core's second-level cache."""
 
 
+SMALLER = 2.0**-560
+"""Makes of any float64 a number whose square can be added up."""
+
+SMALL_NORM = 1e-10
+"""A norm that float32 finds: what it loses of squares below its range is nothing beside it."""
+
+
 class Scratchpad:
     """What an optimizer's `update` sees of the engine."""
 
@@ -135,11 +142,14 @@ class Update:
 
     def _clip(self, gradient: Array, finite: bool) -> bool:
         assert self._clip_norm is not None
-        norm = self._norm(gradient, finite)
-        if not np.isfinite(norm):  # it may have overflowed in float32
-            norm = self._norm(gradient.astype(np.float64), finite)
+        wide = gradient if self._clip_norm > SMALL_NORM else gradient.astype(np.float64)
+        norm = self._norm(wide, finite)
+        if not np.isfinite(norm):  # squares may have overflowed
+            norm = self._norm(gradient.astype(np.float64) * SMALLER, finite) / SMALLER
         if norm > self._clip_norm:
-            np.multiply(gradient, self._clip_norm / norm, out=gradient)
+            share = self._clip_norm / norm
+            tiny = share < float(np.finfo(gradient.dtype).tiny)
+            np.multiply(gradient, np.float64(share) if tiny else share, out=gradient)
         return bool(np.isfinite(norm))
 
     def _norm(self, gradient: Array, finite: bool) -> float:

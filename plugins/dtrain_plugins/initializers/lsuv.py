@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from math import sqrt
 
+import numpy as np
+
 from dtrain import Array, Context, Initializer, Shape, Stream
 
 from ..ranges import Count, Positive
@@ -33,7 +35,8 @@ class Lsuv(Initializer):
         return self._start(shape, fans, random)
 
     def calibrate(self, y: Array, context: Context) -> float:
-        _, _, spread = context.moments(y, tuple(range(1, y.ndim)))
+        wide = y.astype(np.float64)  # float32 could not hold the squares of tiny numbers
+        _, _, spread = context.moments(wide, tuple(range(1, y.ndim)))
         variance = float(spread)
         if variance == 0 or abs(variance - 1) < self.tolerance:
             return 1.0

@@ -24,7 +24,7 @@ class Standardize(Layer):
 
     σ² is biased (divided by n), as in scikit-learn's StandardScaler. Means and sums of squares of the batches
     are joined about their means, so that nothing is lost at μ ≫ σ: Chan, Golub & LeVeque, "Algorithms for
-    computing the sample variance", 1983, whose bound also tells what is constant but for rounding.
+    computing the sample variance", 1983. A feature is constant where σ is at most the rounding of μ in float64.
     """
 
     examples = [{}, {"epsilon": 0.1}, {"input": (3, 2, 4)}]
@@ -56,7 +56,7 @@ class Standardize(Layer):
             squares = squares + variance * count + delta * delta * (count * (total - count) / total)
         if centre is not None:
             self.mean.value = mean = centre + mean
-            self.std.value = _std(squares / total, mean, total, x.dtype)
+            self.std.value = _std(squares / total, mean, x.dtype)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         mean, std = self.mean.value, self.std.value
@@ -76,9 +76,7 @@ class Standardize(Layer):
         return y, backward
 
 
-def _std(variance: Array, mean: Array, count: int, dtype: Any) -> Array:
+def _std(variance: Array, mean: Array, dtype: Any) -> Array:
     """Returns σ; 0 where it is rounding, or its inverse would overflow."""
-    eps = np.finfo(np.float64).eps
-    rounding = count * eps * variance + (count * eps * mean) ** 2
     std = np.sqrt(variance)
-    return np.where((variance > rounding) & (std > np.finfo(dtype).tiny), std, 0.0)
+    return np.where((std > np.finfo(np.float64).eps * np.abs(mean)) & (std > np.finfo(dtype).tiny), std, 0.0)

@@ -17,10 +17,10 @@ class BinaryCrossEntropy(Pointwise):
     ((1 − t)/(1 − p) − t/p)/outputs, or for logits (σ(z) − t)/outputs. `predict` gives p.
 
     from_logits: whether y holds logits: fused, so that none overflows, and precise for any; give it no
-    `sigmoid` layer then. Of probabilities, p and 1 − p count as the dtype's ε (1.2e-7, 2.2e-16) where they
-    are below it, exactly 0 among them: values are finite, at most 16 or 36. label_smoothing: ε in [0, 1): t
-    becomes (1 − ε)·t + ε/2, also for held-out samples. positive_weight: w > 0, a factor of −t·log p: above 1, a
-    rare class 1 is missed less often; no row counts for more in the mean.
+    `sigmoid` layer then. Of probabilities, a p below 1e-14 (float32) or 1e-20 (float64) counts as that, and a
+    1 − p of 0 as ε/2, the least other one that there is: values are finite, at most 32 or 46.
+    label_smoothing: ε in [0, 1): t becomes (1 − ε)·t + ε/2, also for held-out samples. positive_weight: w > 0,
+    a factor of −t·log p: above 1, a rare class 1 is missed less often; no row counts for more in the mean.
 
     Raises ValueError for options out of range, and for targets that are missing, of another shape or outside
     [0, 1].
@@ -59,8 +59,9 @@ class BinaryCrossEntropy(Pointwise):
             target = (1 - smoothing) * target + smoothing / 2
         own, other = self.positive_weight * target, 1 - target
         if not self.from_logits:
-            p, q = floored(y), floored(1 - y)
-            return -own * np.log(p) - other * np.log(q), lambda: other / q - own / p
+            p, q = floored(y), floored(1 - y, float(np.finfo(y.dtype).eps) / 2)
+            log_q = np.where(y.real < 0.5, np.log1p(-np.where(y.real < 0.5, y, 0)), np.log(q))
+            return -own * np.log(p) - other * log_q, lambda: other / q - own / p
         positive, t = y.real > 0, _decay(y)
         more = np.log1p(t)  # −log p = more − min(z, 0), −log(1 − p) = more + max(z, 0)
         with np.errstate(over="ignore"):  # beyond the dtype's range a value is infinite

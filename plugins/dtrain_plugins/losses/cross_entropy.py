@@ -17,8 +17,8 @@ class CrossEntropy(ClassLoss):
     y: (rows, …, K), probabilities. target: (rows, …), classes k = 0 … K−1, of any whole type; or real numbers
     (rows, …, K), a distribution q of each place, at least 0, with the sum 1. values: (rows,); where a row has
     several places, the sum over them, so that a long row counts more. dy = −q/y, of y's shape; q = onehot(k) for
-    classes. A y_j below the dtype's ε (1.2e-7, 2.2e-16) counts as ε: values are finite, at most 16 or 36 a
-    place. On logits, `softmax_cross_entropy` is precise for any.
+    classes. A y_j below 1e-14 (float32) or 1e-20 (float64) counts as that: values are finite, at most 32 or 46
+    a place. On logits, `softmax_cross_entropy` is precise for any.
 
     label_smoothing: ε in [0, 1): q becomes (1 − ε)·q + ε/K, also for held-out samples. class_weights: w ≥ 0, one
     a class, not all 0: values are −Σ_j w_j·q_j·log y_j, and the loss of a batch is their sum over the sum of the

@@ -58,7 +58,8 @@ class Hinge(Pointwise):
         scores = y.real.copy()
         np.put_along_axis(scores, own, -np.inf, axis=-1)
         rival = scores.argmax(axis=-1)[..., None]
-        margin = 1 + np.take_along_axis(y, rival, axis=-1) - np.take_along_axis(y, own, axis=-1)
+        # 1 is added last: beside large scores it would be lost
+        margin = (np.take_along_axis(y, rival, axis=-1) - np.take_along_axis(y, own, axis=-1)) + 1
         inside = margin.real > 0
         each = np.where(inside, margin, 0)
 

@@ -31,4 +31,5 @@ class Huber(Pointwise):
         d = y - target
         near = np.abs(d.real) <= self.delta
         cut = np.where(near, d, self.delta * np.sign(d.real))
-        return cut * (d - 0.5 * cut), lambda: cut
+        # float64: of float32, squares would reach half as far
+        return np.multiply(cut, d - 0.5 * cut, dtype=np.result_type(d, np.float64)), lambda: cut

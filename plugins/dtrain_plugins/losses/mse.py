@@ -30,7 +30,14 @@ class Mse(Loss):
         outputs = prod(y.shape[1:])
         difference = np.subtract(y, target.reshape(y.shape), out=context.empty(y.shape, y.dtype))
         flat = difference.reshape(len(y), outputs)
-        values = np.einsum("ij,ij->i", flat, flat) / outputs
+        if y.dtype.kind == "c":
+            values = np.einsum("ij,ij->i", flat, flat) / outputs  # no conjugates
+        else:
+            wide = flat  # float64: squares of float32 reach half as far
+            if y.dtype != np.float64:
+                wide = context.empty(flat.shape, np.dtype(np.float64))
+                np.copyto(wide, flat)
+            values = np.vecdot(wide, wide) / outputs
 
         def backward() -> Array:
             dy: Array = np.multiply(difference, y.dtype.type(2 / outputs), out=difference)

@@ -24,7 +24,7 @@ class Rowwise(Loss):
     """A loss of each row on its own; a subclass writes `some`, for a few rows, and `weights` where they differ."""
 
     def some(self, y: Array, target: Array) -> Points:
-        """Returns the values of these rows, and what computes their dy; arrays of y's dtype."""
+        """Returns the values of these rows, float64 or of y's dtype, and what computes their dy, of y's dtype."""
         raise NotImplementedError(f"{type(self).__name__} has no some")
 
     def weights(self, y: Array, target: Array) -> Array | None:
@@ -34,7 +34,7 @@ class Rowwise(Loss):
     def forward(
         self, y: Array, target: Array, context: Context
     ) -> tuple[Array | tuple[Array, Array], Callable[[], Array]]:
-        values, slopes = np.empty(len(y), y.dtype), []
+        values, slopes = np.empty(len(y), np.result_type(y.dtype, np.float64)), []
         step = max(1, _PIECE // max(1, prod(y.shape[1:])))
         pieces = [slice(start, start + step) for start in range(0, len(y), step)]
         for rows in pieces:
@@ -58,7 +58,7 @@ class Pointwise(Rowwise):
     mean: ClassVar[bool] = True
 
     def points(self, y: Array, target: Array) -> Points:
-        """Returns f(y, target) of each output, and what computes ∂f/∂y; both arrays of y's shape and dtype."""
+        """Returns f(y, target) of each output, float64 or of y's dtype, and what computes ∂f/∂y, of y's dtype."""
         raise NotImplementedError(f"{type(self).__name__} has no points")
 
     def check(self, target: Array | None, shape: Shape) -> None:
@@ -79,9 +79,15 @@ class Pointwise(Rowwise):
         return values / outputs, backward
 
 
-def floored(p: Array) -> Array:
-    """Returns p, or the dtype's ε (1.2e-7, 2.2e-16) where p is below it: its logarithm is finite."""
-    least = float(np.finfo(p.dtype).eps)
+LEAST = {"f": 1e-14, "d": 1e-20}
+"""dtype → the least probability or rate: logarithms are finite, and squares of a gradient of 1/p, which optimizers
+take, keep to the dtype's range."""
+
+
+def floored(p: Array, least: float | None = None) -> Array:
+    """Returns p, or `least` where p is below it; by default 1e-14 (float32) or 1e-20 (float64)."""
+    if least is None:
+        least = LEAST[np.finfo(p.dtype).dtype.char]
     if p.dtype.kind == "c":
         return np.where(p.real < least, least + 1j * p.imag, p)
     return np.maximum(p, least)

@@ -15,8 +15,8 @@ class Poisson(Pointwise):
     rates. target: counts t ≥ 0 of the same shape, or (rows,) for a single output. values: (rows,). dy, of y's
     shape, is (1 − t/λ)/outputs, or (e^z − t)/outputs. `predict` gives the rates.
 
-    log_rates: whether y holds logarithms of rates: no `exp` head is needed then. Of rates, one below the
-    dtype's ε (1.2e-7, 2.2e-16) counts as ε in the logarithm (PyTorch adds 1e-8 to every rate). A rate e^z
+    log_rates: whether y holds logarithms of rates: no `exp` head is needed then. Of rates, one below 1e-14
+    (float32) or 1e-20 (float64) counts as that in the logarithm (PyTorch adds 1e-8 to every rate). A rate e^z
     beyond the dtype's range is infinite, without a warning: the loss is not finite then, and the run says so.
 
     Raises ValueError for targets that are missing, of another shape or below 0.

@@ -39,23 +39,25 @@ class Perplexity(Metric):
 
     def _of_classes(self, y: Array, target: Array, context: Context) -> Array:
         """Returns −log p_k of each place."""
-        own = np.take_along_axis(y, target[..., None].astype(np.int64), axis=-1)[..., 0].astype(np.float64)
+        index = target[..., None].astype(np.int64)
         if self.from_logits:
-            return _log_total(y, context) - own
+            below, total = _below_top(y, context)
+            return total - np.take_along_axis(below, index, axis=-1)[..., 0]
         with np.errstate(divide="ignore"):  # −log 0 = ∞
-            return -np.log(own)
+            return -np.log(np.take_along_axis(y, index, axis=-1)[..., 0].astype(np.float64))
 
     def _of_distributions(self, y: Array, target: Array, context: Context) -> Array:
         """Returns −Σ_j q_j·log p_j of each place."""
         if self.from_logits:
-            mean: Array = np.einsum("...k,...k->...", target, y, dtype=np.float64)
-            return _log_total(y, context) * target.sum(axis=-1, dtype=np.float64) - mean
+            below, total = _below_top(y, context)
+            mean: Array = np.einsum("...k,...k->...", target, below, dtype=np.float64)
+            return total * target.sum(axis=-1, dtype=np.float64) - mean
         logs = context.empty(y.shape, np.dtype(np.float64))
         logs.fill(1)
         np.copyto(logs, y, where=target > 0)  # 0·log 0 = 0
         with np.errstate(divide="ignore"):
             np.log(logs, logs)
-        total: Array = np.einsum("...k,...k->...", target, logs)
+        total = np.einsum("...k,...k->...", target, logs)
         return -total
 
     def result(self, sums: Array, count: int) -> float:
@@ -63,10 +65,10 @@ class Perplexity(Metric):
         return exp(mean) if mean < 709 else mean if mean != mean else inf
 
 
-def _log_total(y: Array, context: Context) -> Array:
-    """Returns log Σ_j e^(y_j) of each place."""
+def _below_top(y: Array, context: Context) -> tuple[Array, Array]:
+    """Returns z, y less its greatest number at each place, and log Σ_j e^(z_j): nothing is lost far from 0."""
     top = y.max(axis=-1, keepdims=True).astype(np.float64)
-    powers = np.subtract(y, top, context.empty(y.shape, np.dtype(np.float64)))
-    np.exp(powers, powers)
-    total: Array = np.log(powers.sum(axis=-1)) + top[..., 0]
-    return total
+    below = np.subtract(y, top, context.empty(y.shape, np.dtype(np.float64)))
+    powers = np.exp(below, context.empty(y.shape, below.dtype))
+    total: Array = np.log(powers.sum(axis=-1))
+    return below, total

@@ -8,14 +8,14 @@ from dtrain import Array, UpdateContext
 
 from ..ranges import BelowOne, NotNegative, Positive
 from .adam import Adam
-from .lars import TINY
+from .lars import scale
 
 
 class Lamb(Adam):
     """Adam's direction with a rate for each parameter by its norm: w ← w − η·(‖w‖/‖u‖)·u; u = m̂/(√v̂ + ε) + λ·w.
 
     m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g²; m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ), t the number of the update from 1. w, u:
-    of one parameter, such as a layer's whole weight matrix. The ratio is 1 where ‖w‖ or ‖u‖ is 0 (below 1e-30).
+    of one parameter, such as a layer's whole weight matrix. The ratio is 1 where ‖w‖ or ‖u‖ is 0.
     Biases and scales (γ, β of a normalization) take the step of `adam`, ratio 1 and λ = 0, as is usual; the paper
     makes no difference.
 
@@ -63,7 +63,7 @@ class Lamb(Adam):
 
     def update(self, value: Array, gradient: Array, context: UpdateContext, *slots: Array) -> None:
         w, u = map(sqrt, context.sums)
-        gradient *= self.lr * (w / u if self._adapts(context.role) and min(w, u) >= TINY else 1.0)
+        scale(gradient, self.lr * (w / u if self._adapts(context.role) and w and u else 1.0))
         value -= gradient
 
     def _adapts(self, role: str) -> bool:

@@ -8,14 +8,11 @@ from dtrain import Array, Optimizer, UpdateContext
 
 from ..ranges import BelowOne, NotNegative, Positive
 
-TINY = 1e-30
-"""A norm below it counts as 0: what is divided by it may be beyond float32."""
-
 
 class Lars(Optimizer):
     """A rate for each parameter by its norms: v ← m·v + η·λ·(g + β·w); w ← w − v; λ = trust·‖w‖/(‖g‖ + β·‖w‖).
 
-    w, g, v: of one parameter, such as a layer's whole weight matrix. λ = 1 where ‖w‖ or ‖g‖ is 0 (below 1e-30).
+    w, g, v: of one parameter, such as a layer's whole weight matrix. λ = 1 where ‖w‖ or ‖g‖ is 0.
     Biases and scales (γ, β of a normalization) take plain momentum, v ← m·v + η·g, as is usual; the paper gives
     each its own λ, and decay.
 
@@ -57,11 +54,17 @@ class Lars(Optimizer):
             rate *= self._local_rate(*map(sqrt, context.sums))
             gradient += np.multiply(value, self.weight_decay, out=context.empty(len(value)))
         velocity *= self.momentum
-        gradient *= rate
+        scale(gradient, rate)
         velocity += gradient
         value -= velocity
 
     def _local_rate(self, value: float, gradient: float) -> float:
-        if min(value, gradient) < TINY:
+        if not (value and gradient):
             return 1.0
         return self.trust * value / (gradient + self.weight_decay * value)
+
+
+def scale(array: Array, factor: float) -> None:
+    """Multiplies in place, also by what is beyond the array's dtype: an inverse of a tiny norm."""
+    wide = factor > float(np.finfo(array.dtype).max)
+    np.multiply(array, np.float64(factor) if wide else factor, out=array)

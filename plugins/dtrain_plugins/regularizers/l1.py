@@ -21,7 +21,7 @@ class L1(Regularizer):
         self.weight = weight
 
     def penalty(self, value: Array) -> float:
-        return self.weight * float(np.abs(value).sum())
+        return self.weight * float(np.abs(value).sum(dtype=np.float64))
 
     def gradient(self, value: Array, out: Array) -> None:
         out += self.weight * np.sign(value.real)

@@ -22,7 +22,8 @@ class L1L2(Regularizer):
         self.smooth = l1 == 0
 
     def penalty(self, value: Array) -> float:
-        return self.l1 * float(np.abs(value).sum()) + self.l2 * float(np.dot(value, value))
+        wide = value.astype(np.float64)  # squares of float32 reach half as far
+        return self.l1 * float(np.abs(wide).sum()) + self.l2 * float(np.dot(wide, wide))
 
     def gradient(self, value: Array, out: Array) -> None:
         out += self.l1 * np.sign(value.real) + (2 * self.l2) * value

@@ -20,7 +20,8 @@ class L2(Regularizer):
         self.weight = weight
 
     def penalty(self, value: Array) -> float:
-        return self.weight * float(np.dot(value, value))
+        wide = value.astype(np.float64)  # squares of float32 reach half as far
+        return self.weight * float(np.dot(wide, wide))
 
     def gradient(self, value: Array, out: Array) -> None:
         out += (2 * self.weight) * value

@@ -15,7 +15,7 @@ from dtrain_plugins.losses.huber import Huber
 from dtrain_plugins.losses.kl_divergence import KlDivergence
 from dtrain_plugins.losses.mae import Mae
 from dtrain_plugins.losses.perceptron import Perceptron
-from dtrain_plugins.losses.pointwise import Pointwise, floored
+from dtrain_plugins.losses.pointwise import LEAST, Pointwise, floored
 from dtrain_plugins.losses.poisson import Poisson
 from tests.plugins.support import STEP, check_rows_are_their_own, distance, lone_context, message_of, run_loss
 
@@ -95,7 +95,7 @@ both_dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_agrees_with_its_formula_row_by_row(make, draw_y, draw_t, f, slope, mean, shape, dtype, tolerance):
     y, target = draw_y((6, *shape)).astype(dtype), draw_t((6, *shape)).astype(dtype)
     values, dy = run_loss(make(), y, target)
-    assert values.dtype == dy.dtype == dtype
+    assert (values.dtype, dy.dtype) == (np.float64, dtype)
     share = 1 / max(1, y[0].size) if mean else 1
     for row in range(6):
         pairs = [(float(a), float(b)) for a, b in zip(y[row].flat, target[row].flat, strict=True)]
@@ -135,7 +135,7 @@ def test_a_single_output_takes_plain_targets_of_whole_numbers(make, draw_y, draw
         make().check(target, (1,))
         values, dy = run_loss(make(), y, target)
         expected = run_loss(make(), y, target[:, None].astype(np.float32))
-        assert values.dtype == dy.dtype == np.float32
+        assert (values.dtype, dy.dtype) == (np.float64, np.float32)
         assert (values == expected[0]).all()
         assert (dy == expected[1]).all()
 
@@ -226,12 +226,13 @@ def test_mae_has_no_gradient_where_there_is_no_error():
 
 @both_dtypes
 def test_binary_cross_entropy_of_certain_probabilities_is_finite(dtype):
-    """p of exactly 0 or 1: right costs nothing, wrong costs −log ε and pulls back with 1/ε."""
+    """p of exactly 0 or 1: right costs nothing, wrong as much as the least p and 1 − ε/2."""
     y, target = np.array([[0], [1], [0], [1]], dtype), np.array([0, 1, 1, 0])
     values, dy = run_loss(BinaryCrossEntropy(), y, target)
     eps = float(np.finfo(dtype).eps)
-    assert values == pytest.approx([0, 0, -log(eps), -log(eps)], rel=1e-6)
-    assert dy[:, 0] == pytest.approx([1, -1, -1 / eps, 1 / eps], rel=1e-6)
+    least = LEAST[np.dtype(dtype).char]
+    assert values == pytest.approx([0, 0, -log(least), -log(eps / 2)], rel=1e-6)
+    assert dy[:, 0] == pytest.approx([1, -1, -1 / least, 2 / eps], rel=1e-6)
 
 
 @both_dtypes
@@ -295,10 +296,11 @@ def test_kl_divergence_of_equal_distributions_is_zero():
 
 
 @both_dtypes
-def test_floored_keeps_what_is_above_epsilon(dtype):
-    p = np.array([-1, 0, 1e-30, 0.3, 1], dtype)
-    eps = np.finfo(dtype).eps
-    assert list(floored(p)) == [eps, eps, eps, p[3], 1]
+def test_floored_keeps_what_is_above_the_least(dtype):
+    p = np.array([-1, 0, 1e-35, 1e-13, 0.3, 1], dtype)
+    least = dtype(LEAST[np.dtype(dtype).char])
+    assert list(floored(p)) == [least, least, least, *p[3:]]
+    assert list(floored(p, 0.5)) == [0.5] * 5 + [1]
     assert floored(p).dtype == dtype
     assert np.isnan(floored(np.array([np.nan]))).all()
 

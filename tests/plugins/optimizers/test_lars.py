@@ -71,13 +71,19 @@ def test_all_roles_can_be_treated_alike(role):
         ([0.0, 0.0], [3.0, -4.0], [0.3, -0.4]),
         ([3.0, 4.0], [0.0, 0.0], [0.15, 0.2]),
         ([0.0, 0.0], [0.0, 0.0], [0.0, 0.0]),
-        ([1.0, 0.0], [1e-40, 0.0], [0.05, 0.0]),
     ],
     ids=str,
 )
 def test_a_norm_of_zero_gives_a_ratio_of_one(w, g, step):
     value, _ = grid.first_step(Lars(0.1, weight_decay=0.5), g, value=w)
     assert value == pytest.approx(np.array(w) - step, rel=1e-13, abs=1e-30)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-12, 1e-40, 1e-120])
+def test_a_tiny_norm_is_no_norm_of_zero(size):
+    """A step is relative: trust·‖w‖ long where there is no decay, however small the gradient is."""
+    value, _ = grid.first_step(Lars(0.1, trust=0.5, weight_decay=0.0), [3 * size, 4 * size], value=[5.0, 0.0])
+    assert value == pytest.approx([5 - 0.1 * 0.5 * 3, -0.1 * 0.5 * 4], rel=1e-13)
 
 
 def test_without_decay_a_vanishing_gradient_stays_finite_in_float32():
