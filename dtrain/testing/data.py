@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 LARGEST = 1e4
 """Finite inputs up to this size must make neither a warning nor a NaN, where a part declares no range."""
+WIDE = 30.0
+"""Gradients are checked at inputs up to this size, where a part declares no range."""
 _KINK = 0.05
 
 
@@ -50,6 +52,22 @@ def inputs(subject: Subject, rows: int, seed: int = 0) -> Array:
     low, high = subject.range
     share = Generator(Philox(key=[seed, 4])).uniform(0.02, 0.98, x.shape)
     return np.floor(low + (high - low) * share) if subject.whole else low + (high - low) * share
+
+
+def wide(subject: Subject) -> Data:
+    """Returns rows that cover all sizes from 0.01 to 30, of either sign, or the declared range from end to end."""
+    size = max(1, prod(subject.flat_input))
+    rows = max(5, -(-60 // size))
+    low, high = subject.range or (-WIDE, WIDE)
+    count = rows * size
+    share = (np.arange(count) + 0.5) / count
+    if subject.whole or low * high >= 0:
+        x = low + (high - low) * share
+    else:
+        below = round(count / 2)
+        x = np.concatenate([np.geomspace(low, low / 3000, below), np.geomspace(high / 3000, high, count - below)])
+    shuffled = Generator(Philox(key=[5, 5])).permutation(x).reshape(rows, *subject.flat_input)
+    return with_x(subject, np.floor(shuffled) if subject.whole else shuffled)
 
 
 def extremes(subject: Subject, rows: int) -> list[Array]:

@@ -1,4 +1,4 @@
-"""Backward is the derivative of forward: by complex steps to 1e-10, or by differences in float64."""
+"""Backward is the derivative of forward, on the real line: at ordinary inputs and far out, where functions saturate."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from dtrain.engine import Context, Layout
 from dtrain.engine.totals import Totals
 from dtrain.random import SampleStreams
 
-from .data import numbers, sample
-from .exercise import vector
+from .data import WIDE, Data, numbers, sample, wide
 from .failure import Failure
 from .passes import Options, cast_rows, short
 from .rows import LayerRunner, run
@@ -25,22 +24,59 @@ if TYPE_CHECKING:
     from .slopes import Function
     from .subject import Subject
 
-SIZES = [5]
+ROWS = 5
 
 
 def check_gradient_of_input(subject: Subject) -> None:
     """dx is the derivative of Σ y·dy with respect to x, for a layer; dy that of Σ values, for a loss.
 
-    Inputs stay 0.05 away from zero; where differences are taken, the slope of either side of a kink will do.
+    By central differences in float64, and to ten digits by complex steps, for a part that takes complex numbers.
+    Inputs stay 0.05 away from zero. A part that declares a `surrogate` is not checked.
     """
+    if not subject.surrogate:
+        _check_input(subject, sample(subject, ROWS))
+
+
+def check_gradient_of_parameters(subject: Subject) -> None:
+    """What backward hands to context.gradient is the derivative of Σ y·dy with respect to each parameter."""
+    if not subject.surrogate:
+        _check_parameters(subject, sample(subject, ROWS))
+
+
+def check_gradient_of_penalty(subject: Subject) -> None:
+    """`gradient` adds the derivative of `penalty` to what is in `out` already."""
+    if not subject.surrogate:
+        _check_penalty(subject, sample(subject, 3).x.reshape(-1))
+
+
+def check_wide_gradient(subject: Subject) -> None:
+    """The same gradients at inputs from ±0.01 to ±30, or over all of the declared range: none is NaN there, or wrong."""
+    if subject.surrogate:
+        return
+    try:
+        data = wide(subject)
+        if subject.kind == "regularizers":
+            _check_penalty(subject, data.x.reshape(-1))
+            return
+        _check_input(subject, data)
+        if subject.is_layer:
+            _check_parameters(subject, data)
+    except Failure as failure:
+        if subject.range is not None:
+            raise
+        advice = f"{failure.what}; inputs up to ±{WIDE:g} are ordinary: declare `range` for a part that takes fewer"
+        raise Failure(advice, failure.expected, failure.got) from failure
+
+
+def _check_input(subject: Subject, data: Data) -> None:
     if subject.whole:
         return
-    data = sample(subject, sum(SIZES))
+    rows = run(subject, SerialCommunicator(), data, [len(data.x)]).rows
     if subject.kind == "losses":
-        got = run(subject, SerialCommunicator(), data, SIZES).rows["dy"]
-        check_slope("dy", got, data.x, lambda _: lambda y: _loss(subject, y, data.target), subject.complex)
+        check_slope(
+            "dy", rows["dy"], data.x, lambda _: lambda y: _loss(subject, y, data.target), subject.complex
+        )
         return
-    rows = run(subject, SerialCommunicator(), data, SIZES).rows
     if "dx" not in rows:
         raise Failure(
             "dx: expected an array, got None: backward may return None only where needs_dx is False"
@@ -48,11 +84,9 @@ def check_gradient_of_input(subject: Subject) -> None:
     check_slope("dx", rows["dx"], data.x, lambda dtype: _of_input(subject, dtype, data.dy), subject.complex)
 
 
-def check_gradient_of_parameters(subject: Subject) -> None:
-    """What backward hands to context.gradient is the derivative of Σ y·dy with respect to each parameter."""
-    data = sample(subject, sum(SIZES))
-    got = run(subject, SerialCommunicator(), data, SIZES).totals
-    runner = LayerRunner(subject, SerialCommunicator(), len(SIZES), Options())
+def _check_parameters(subject: Subject, data: Data) -> None:
+    got = run(subject, SerialCommunicator(), data, [len(data.x)]).totals
+    runner = LayerRunner(subject, SerialCommunicator(), 1, Options())
     for index, parameter in enumerate(runner.network.parameters):
         name = f"gradient of {short(parameter.name)}"
         if parameter.trainable:
@@ -61,9 +95,8 @@ def check_gradient_of_parameters(subject: Subject) -> None:
             check_slope(name, got[name], value, of, subject.complex)
 
 
-def check_gradient_of_penalty(subject: Subject) -> None:
-    """`gradient` adds the derivative of `penalty`, by differences, to what is in `out` already."""
-    part, value = subject.make(), vector(subject)
+def _check_penalty(subject: Subject, value: Array) -> None:
+    part = subject.make()
     before = numbers(value.shape, 5)
     out = before.copy()
     part.gradient(value, out)
@@ -75,24 +108,24 @@ def _loss(subject: Subject, y: Array, target: Array | None) -> Any:
     context.begin(Layout(len(y), 1, 0, 1), training=True, step=0, epoch=0, place=0)
     context.layer = "losses"
     values, _ = subject.make().forward(y, target, context)
-    return np.sum(values[0] if isinstance(values, tuple) else values)
+    return values[0] if isinstance(values, tuple) else values
 
 
 def _forward(runner: LayerRunner, x: Array, dy: Array) -> Any:
-    layout = runner.begin(SIZES)
+    layout = runner.begin([len(x)])
     y, _ = runner.network.forward(cast_rows(x, layout, runner.options), runner.replica.context)
     runner.replica.context.rollback()
-    return np.sum(y * dy)
+    return y * dy
 
 
 def _of_input(subject: Subject, dtype: Any, dy: Array) -> Function:
-    runner = LayerRunner(subject, SerialCommunicator(), len(SIZES), Options(dtype=dtype))
+    runner = LayerRunner(subject, SerialCommunicator(), 1, Options(dtype=dtype))
     return lambda x: _forward(runner, x, dy)
 
 
 def _parameter_function(subject: Subject, x: Array, dy: Array, index: int) -> Callable[[Any], Function]:
     def of(dtype: Any) -> Function:
-        runner = LayerRunner(subject, SerialCommunicator(), len(SIZES), Options(dtype=dtype))
+        runner = LayerRunner(subject, SerialCommunicator(), 1, Options(dtype=dtype))
         parameter = runner.network.parameters[index]
 
         def f(value: Array) -> Any:

@@ -1,107 +1,168 @@
-"""The slope of a function of one array: by complex steps, or by differences from either side."""
+"""Whether a gradient is the slope of a function: by differences on the real line, and by complex steps where those agree.
+
+Both go along random directions, one for each group of elements of like size, so that a few evaluations see every
+element. Where a group's slope is another, halves of it are tried, down to the element that is wrong.
+"""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .failure import Failure, check_near, differ
+from .data import numbers
+from .failure import Failure, differ
 
 if TYPE_CHECKING:
     from dtrain.types import Array
 
-    Function = Callable[[Array], Any]  # of one array: the scalar whose gradient is checked
+    Function = Callable[[Array], Any]  # of one array: numbers whose sum is what the gradient is of
 
-STEP = 1e-30
-"""h of the complex step: Im f(x + ih)/h has no difference in it, so no digit is lost."""
-MOST = 80
-"""Elements of one array that are moved one by one; of larger arrays, so many of them, evenly spread."""
+GROUPS = 6
+STEPS = (1e-3, 1e-4, 1e-5, 1e-6)
+"""Tried in turn until the slopes agree: a kink within the first is, at a random point, not within the last."""
+COMPLEX_STEP = 1e-30
+"""h of Im f(x + ihv)/h: there is no difference in it, so no digit is lost."""
+TOLERANCE, EXACT = 1e-6, 1e-10
+"""Relative, of differences and of complex steps."""
+LEAST = 0.01
+"""Slopes below it count as this large, so that what is zero but for rounding equals zero."""
+
+_ADVICE = (
+    "backward must return the derivative of forward times dy: derive it again, or look for a factor left out; "
+    "where something else is meant to go back, say why in `surrogate`"
+)
+_HIDDEN = (
+    "forward computes with x.real, or with a value it takes for constant, so that a part of the slope is missing: "
+    "choose and compare by x.real, but compute with x; where a stop-gradient is meant, say why in `surrogate`"
+)
 
 
 def check_slope(
-    name: str, got: Array, at: Array, function: Callable[[Any], Function], complex: bool | None
+    name: str, got: Array, at: Array, function: Callable[[Any], Function], complex: bool | None = None
 ) -> None:
-    """Compares with complex steps; where the part does not take them, with differences."""
-    if complex is not False:
-        expected = _complex_step(function, at)
-        if expected is not None and (complex or _agree_roughly(expected, got)):
-            _compare(name, expected, got, 1e-10)
-            return
-        if complex:
-            raise Failure(f"{name}: the example says complex=True, but the part fails on complex numbers")
-    _compare_sides(name, function(np.float64), at, got)
+    """Raises Failure unless `got` is the gradient, at `at`, of the sum of what the function gives.
 
-
-def _moved(at: Array) -> Iterator[tuple[int, ...]]:
-    """Yields the places of the elements to move."""
-    places = np.unique(np.linspace(0, at.size - 1, min(at.size, MOST)).astype(int)) if at.size else ()
-    return (np.unravel_index(int(i), at.shape) for i in places)  # type: ignore[misc]
-
-
-def _complex_step(function: Callable[[Any], Function], at: Array) -> Array | None:
-    """Returns Im f(x + ih)/h element by element, NaN where none was asked for; None where f refuses."""
-    expected = np.full(at.shape, np.nan)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            f = function(np.complex128)
-            for place in _moved(at):
-                moved = at.astype(np.complex128)
-                moved[place] += 1j * STEP
-                expected[place] = f(moved).imag / STEP
-    except Exception:  # whatever a part raises that takes no complex numbers
-        return None
-    return expected
-
-
-def _agree_roughly(expected: Array, got: Array) -> bool:
-    """Tells a small error of backward from a forward that loses the imaginary part, as np.abs does."""
-    known = ~np.isnan(expected)
-    scale = max(float(np.abs(expected[known]).max(initial=0)), 1e-2)
-    return got.shape == expected.shape and float(np.abs(got - expected)[known].max(initial=0)) < 1e-3 * scale
-
-
-def _compare(name: str, expected: Array, got: Array, tolerance: float) -> None:
-    if got.shape == expected.shape:
-        got = np.where(np.isnan(expected), 0, got)
-    check_near(name, np.nan_to_num(expected), got, tolerance, _ADVICE)
-
-
-def _compare_sides(name: str, f: Function, at: Array, got: Array) -> None:
-    """Accepts the slope of either side, so that a kink between two points is no error."""
+    function: makes it for a dtype. complex: as in the contract's `examples`; None: to be found out.
+    """
     if got.shape != at.shape:
         raise differ(f"{name}, shape", at.shape, got.shape, _ADVICE)
-    slopes = {place: _slopes(f, at, place) for place in _moved(at)}
-    scale = max([1e-2, *(abs(middle) for middle, _, _ in slopes.values())])
-    for place, sides in slopes.items():
-        off = min(abs(got[place] - side) for side in sides)
-        if not off <= 1e-6 * scale:
-            where = [int(i) for i in place]
-            raise differ(
-                f"{name} at {where}", f"{sides[0]:.9g}", f"{got[place]:.9g} (off by {off:.2g})", _ADVICE
-            )
+    _Slope(name, got, at, function, complex).check()
 
 
-def _slopes(f: Function, at: Array, place: tuple[int, ...]) -> tuple[float, float, float]:
-    """Returns the slope at a place, and those to the left and right, from points up to 2e-3 away."""
-    h = 1e-3
-    left2, left, right, right2, here = (_value(f, at, place, s * h) for s in (-2, -1, 1, 2, 0))
-    middle = (8 * (right - left) - (right2 - left2)) / (12 * h)
-    half_left, half_right = (_value(f, at, place, s * h / 2) for s in (-1, 1))
-    to_left = (left2 - 12 * left + 32 * half_left - 21 * here) / (-6 * h)
-    to_right = (right2 - 12 * right + 32 * half_right - 21 * here) / (6 * h)
-    return middle, to_left, to_right
+class _Slope:
+    def __init__(
+        self, name: str, got: Array, at: Array, function: Callable[[Any], Function], complex: bool | None
+    ) -> None:
+        self.name, self.got, self.at, self.complex = name, got, at, complex
+        self.real = function(np.float64)
+        self.on_complex = None if complex is False else self._complex(function)
+        size = np.minimum(1.0, np.abs(at)) + 1e-3  # never across zero
+        self.direction = (numbers(at.shape, 11) / 4 + np.copysign(1.0, numbers(at.shape, 12))) * size
+
+    def check(self) -> None:
+        order = np.argsort(self.at, axis=None, kind="stable")
+        for places in np.array_split(order, min(GROUPS, len(order)) or 1):
+            for agrees, slope in ((self._agrees, self._by_differences), (self._agrees_exactly, self._by_complex)):
+                wrong = _first_wrong(agrees, places)
+                if wrong is not None:
+                    raise self._failure(wrong, slope(self._along([wrong])))
+
+    def _failure(self, place: int, expected: float) -> Failure:
+        v = self._along([place])
+        at = np.unravel_index(place, self.at.shape)
+        slope, got = expected / float(v[at]), float(self.got[at])
+        hidden = abs(self._by_complex(v) - self._claimed(v)) <= EXACT * self._size(v)
+        where = f"{self.name} at {[int(i) for i in at]}, where the input is {self.at[at]:.3g}"
+        advice = _HIDDEN if hidden and abs(got - slope) > TOLERANCE else _ADVICE
+        return differ(where, f"{slope:.9g}", f"{got:.9g} (off by {abs(got - slope):.2g})", advice)
+
+    def _along(self, places: Sequence[int] | Array) -> Array:
+        """Returns the direction in which these elements move, and no others."""
+        v = np.zeros(self.at.shape)
+        v.flat[places] = self.direction.flat[places]
+        return v
+
+    def _claimed(self, v: Array) -> float:
+        return float(np.sum(self.got * v))
+
+    def _size(self, v: Array) -> float:
+        return max(float(np.sum(np.abs(self.got * v))), LEAST * float(np.abs(v).max(initial=0)))
+
+    def _agrees(self, places: Array) -> bool:
+        v = self._along(places)
+        claimed, size, usable = self._claimed(v), self._size(v), False
+        for h in STEPS:
+            slope, noise = self._differences(v, h)
+            scale = max(size, abs(slope))
+            if not noise > 1e-3 * scale:  # else the function's own rounding hides its slope
+                usable = True
+                if abs(slope - claimed) <= TOLERANCE * scale + noise:
+                    return True
+        return not usable
+
+    def _differences(self, v: Array, h: float) -> tuple[float, float]:
+        """Returns the slope along v, of fourth order in h, and what rounding may have added to it.
+
+        Terms that do not change count for neither.
+        """
+        far_left, left, right, far_right = (np.asarray(self.real(self.at + s * h * v)) for s in (-1, -0.5, 0.5, 1))
+        near = right - left
+        slope = float(np.sum(8 * near - (far_right - far_left))) / (6 * h)
+        rounding = 64 * np.finfo(np.float64).eps * np.abs(right)
+        return slope, float(np.sum(rounding, where=near != 0)) / h
+
+    def _by_differences(self, v: Array) -> float:
+        return self._differences(v, STEPS[1])[0]
+
+    def _by_complex(self, v: Array) -> float:
+        """Returns Im f(x + ihv)/h; NaN where the function takes no complex numbers."""
+        if self.on_complex is None:
+            return float("nan")
+        return float(np.sum(np.imag(self.on_complex(self.at + 1j * COMPLEX_STEP * v)))) / COMPLEX_STEP
+
+    def _agrees_exactly(self, places: Array) -> bool:
+        """Compares to ten digits, unless the function loses imaginary parts: then differences have to do."""
+        if self.on_complex is None:
+            return True
+        v = self._along(places)
+        slope, claimed, size = self._by_complex(v), self._claimed(v), self._size(v)
+        if abs(slope - claimed) <= EXACT * size:
+            return True
+        faithful = abs(slope - claimed) <= 10 * TOLERANCE * size  # of `claimed`, differences have said so much
+        if self.complex and not faithful:
+            raise Failure(f"{self.name}: the example says complex=True, but the part loses imaginary parts")
+        return not faithful
+
+    def _complex(self, function: Callable[[Any], Function]) -> Function | None:
+        """Returns the function on complex numbers; None where it refuses them."""
+        def quiet(x: Array) -> Any:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                return f(x)
+
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                f = function(np.complex128)
+            quiet(self.at + 0j)
+        except Exception as error:  # whatever a part raises that takes no complex numbers
+            if self.complex:
+                raise Failure(
+                    f"{self.name}: the example says complex=True, but the part fails on complex numbers: {error}"
+                ) from error
+            return None
+        return quiet
 
 
-def _value(f: Function, at: Array, place: tuple[int, ...], by: float) -> float:
-    moved = at.copy()
-    moved[place] += by
-    return float(f(moved))
-
-
-_ADVICE = (
-    "backward must return the derivative of forward times dy: derive it again, or look for a factor left out"
-)
+def _first_wrong(agrees: Callable[[Array], bool], places: Array) -> int | None:
+    """Returns the first element that is wrong by itself; of a kink that only a step of many met, none."""
+    if not len(places) or agrees(places):
+        return None
+    if len(places) == 1:
+        return int(places[0])
+    middle = len(places) // 2
+    found = _first_wrong(agrees, places[:middle])
+    return _first_wrong(agrees, places[middle:]) if found is None else found

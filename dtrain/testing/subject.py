@@ -62,6 +62,11 @@ class Subject:
         """Returns a fresh instance."""
         return self.bound.build()
 
+    @cached_property
+    def surrogate(self) -> str:
+        """Why the part's gradient is not the derivative, as it declares; empty: it is."""
+        return getattr(self.make(), "surrogate", "")
+
     @property
     def is_layer(self) -> bool:
         """Whether the part is a layer or an activation."""

@@ -15,7 +15,7 @@ from .exchanges import (
     check_slots_are_all,
 )
 from .finite import check_finite
-from .gradients import check_gradient_of_input, check_gradient_of_parameters, check_gradient_of_penalty
+from .gradients import check_gradient_of_input, check_gradient_of_parameters, check_gradient_of_penalty, check_wide_gradient
 from .imports import check_no_mpi
 from .options import check_options
 from .pieces import check_penalty_in_pieces, check_rows_in_pieces, check_update_in_pieces
@@ -52,6 +52,7 @@ SPECS = (
     Spec("gradient_of_input", (*_LAYERS, "losses"), check_gradient_of_input),
     Spec("gradient_of_parameters", ("layers", "activations"), check_gradient_of_parameters),
     Spec("gradient_of_penalty", ("regularizers",), check_gradient_of_penalty),
+    Spec("wide_gradient", (*_LAYERS, "losses", "regularizers"), check_wide_gradient),
     Spec("split", _ROWS, check_split),
     Spec("split", ("optimizers",), check_update_in_pieces),
     Spec("split", ("solvers",), check_solve_in_slices),

@@ -31,7 +31,7 @@ class BinaryCrossEntropy(Pointwise):
 
     name = "binary_cross_entropy"
     examples = [
-        {"input": (1,), "target": "classes"},
+        {"input": (1,), "target": "classes", "range": (0.01, 0.99)},
         {"from_logits": True, "input": (1,), "target": "classes"},
         {
             "label_smoothing": 0.1,

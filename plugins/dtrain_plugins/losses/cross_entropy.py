@@ -34,7 +34,7 @@ class CrossEntropy(ClassLoss):
 
     name = "cross_entropy"
     examples = [
-        {"input": (5,), "target": "classes"},
+        {"input": (5,), "target": "classes", "range": (0.05, 1.0)},
         {"input": (2, 3), "target": "distribution", "range": (0.05, 1.0)},
         {
             "label_smoothing": 0.1,

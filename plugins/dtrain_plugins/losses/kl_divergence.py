@@ -23,7 +23,7 @@ class KlDivergence(Pointwise):
 
     name = "kl_divergence"
     mean = False
-    examples = [{"input": (1,), "target": "classes"}]
+    examples = [{"input": (1,), "target": "classes", "range": (0.01, 0.99)}]
 
     def check(self, target: Array | None, shape: Shape) -> None:
         check_range(self.name, check_numbers(self.name, target, shape), "probabilities, at least 0", 0)

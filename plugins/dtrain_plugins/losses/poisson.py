@@ -26,7 +26,7 @@ class Poisson(Pointwise):
 
     name = "poisson"
     examples = [
-        {"input": (1,), "target": "classes"},
+        {"input": (1,), "target": "classes", "range": (0.05, 20.0)},
         {"log_rates": True, "input": (1,), "target": "classes", "range": (-80.0, 80.0)},
     ]
 

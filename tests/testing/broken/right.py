@@ -65,6 +65,16 @@ class SumOfSquares(Regularizer):
         out += 2 * value
 
 
+class Fourth(Regularizer):
+    """Σ w⁴: right."""
+
+    def penalty(self, value):
+        return float(np.sum(value**4))
+
+    def gradient(self, value, out):
+        out += 4 * value**3
+
+
 class Shrinks(SumOfSquares):
     """Towards zero, beside the optimizer's step: right."""
 
@@ -139,6 +149,7 @@ RIGHT = [
     ("optimizers", Asks),
     ("optimizers", SteepestDescent),
     ("regularizers", SumOfSquares),
+    ("regularizers", Fourth),
     ("regularizers", Shrinks),
     ("datasets", Line),
     ("transforms", Noise),
