@@ -16,7 +16,7 @@ from dtrain.registry import Bound, Registry
 from .failure import Failure
 from .ranks import agreed
 from .subject import Factory, Subject, subjects
-from .table import ADVICE, IDS, ON_RANKS, specs_of
+from .table import ADVICE, FIRST, IDS, ON_RANKS, specs_of
 
 if TYPE_CHECKING:
     from dtrain.communicator.protocol import Communicator
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class Check:
     """One check of one part with one example; call it. Raises Failure, and nothing else.
 
-    reason: why it is expected to fail; then only a pass is a Failure.
+    reason: why it is expected to fail; then only a pass is a Failure. before: what has to hold for this one to
+    say anything.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Check:
     function: Any = field(repr=False)
     reason: str | None = None
     text: str = ""
+    before: Check | None = field(default=None, repr=False)
 
     def __call__(self) -> None:
         """Runs the check; an expected failure passes, an unexpected pass fails."""
@@ -50,20 +52,32 @@ class Check:
 
     def failure(self) -> Failure | None:
         """Runs the check; returns what is wrong, or None. An error of the part itself counts."""
+        cause = None if self.before is None else self.before.known()
+        if cause is not None:
+            return self._told(Failure(f"not tried before {self.before.name} holds: {cause.what}"), cause)  # type: ignore[union-attr]
         try:
             with np.errstate(all="ignore"), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # `finite` looks for them; the others look for something else
                 self.function(self.subject)
         except Failure as failure:
-            failure.about = self._about()
-            return failure
+            return self._told(failure, failure.__cause__)
         except Exception as error:
             notes = "".join(f"; {note}" for note in getattr(error, "__notes__", []))
             found = Failure(f"expected no error, got {type(error).__name__}: {error}{notes}")
-            found.about = self._about()
-            found.__cause__ = error
-            return found
+            return self._told(found, error)
         return None
+
+    def known(self) -> Failure | None:
+        """Returns what `failure` does, found once for all checks of an example."""
+        known = self.subject.known
+        if self.name not in known:
+            known[self.name] = self.failure()
+        return known[self.name]
+
+    def _told(self, failure: Failure, cause: BaseException | None) -> Failure:
+        failure.about = self._about()
+        failure.__cause__ = cause
+        return failure
 
     def _about(self) -> str:
         options = f" with {self.text}" if self.text else ""
@@ -93,10 +107,14 @@ def checks(
     ...     check()
     """
     for text, subject in subjects(kind, factory, example, registry):
-        reasons = _reasons(subject, expected_failed_checks)
+        reasons, first = _reasons(subject, expected_failed_checks), None
         for name, function in _functions(subject.sort, advice, communicator):
             full = f"{name}[{text}]" if text and not example else name
-            yield full, Check(full, name, subject, function, reasons.get(full, reasons.get(name)), text)
+            reason = reasons.get(full, reasons.get(name))
+            check = Check(full, name, subject, function, reason, text, first)
+            if name == FIRST and reason is None:
+                first = check
+            yield full, check
 
 
 def _functions(kind: str, advice: bool, communicator: Communicator | None) -> Iterator[tuple[str, Any]]:

@@ -8,7 +8,11 @@ from typing import Any
 
 from dtrain.contracts import Taken
 
+from .failure import Failure
 from .script import Script
+
+MOST = 10_000
+"""Things that a procedure does, of a run of forty steps."""
 
 
 class Rehearsal(Script):
@@ -25,6 +29,11 @@ class Rehearsal(Script):
         self.at = 1.0
 
     def take_step(self, options: Mapping[str, float] | None = None) -> Taken:
+        if len(self.decisions) > MOST:
+            raise Failure(
+                f"the procedure does not end: {MOST:,} steps and more of a run of {self.steps}; "
+                "stop where course.step reaches course.steps, or course.stopped"
+            )
         lr, loss = {**self.options, **(options or {})}["lr"], self.at**2
         self.decisions.append(f"step {self.step + 1} with lr {lr!r}")
         after = self.at - lr * 2 * self.at

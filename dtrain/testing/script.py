@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ class Script:
     held_out = True
     steps = 1000
     samples = ArrayRows(np.linspace(-1, 1, 9)[:, None], np.linspace(0, 1, 9))
-    writes_to = None
+    writes_to: Path | None = None
 
     def __init__(self) -> None:
         self.epoch = self.step = 0

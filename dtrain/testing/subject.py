@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 from dtrain.contracts import KINDS, Solver
 from dtrain.errors import PluginError, listed
 from dtrain.registry import Bound, Entry, Registry, hookimpl
+from dtrain.registry.signature import signature_of
 
 from .data import TARGETS
 
 if TYPE_CHECKING:
     from dtrain.types import Shape
+
+    from .failure import Failure
 
 Factory = Callable[..., Any]
 
@@ -39,12 +42,13 @@ class Subject:
     """Makes fresh instances of one part with one set of options, and describes what they take.
 
     input: the shape of a sample; a list of shapes for a layer with several inputs. range: (low, high) of the
-    numbers it takes, or None. complex: whether it takes complex numbers; None: to be found out.
+    numbers it takes, or None. complex: whether it takes complex numbers; None: to be found out. known: what came of checks that others build on.
     """
 
     def __init__(self, bound: Bound, example: Mapping[str, Any], registry: Registry | None) -> None:
         self.bound, self.registry = bound, registry
         self.kind, self.name = bound.kind, bound.name
+        self.known: dict[str, Failure | None] = {}
         example = {key: value for key, value in example.items() if key in KEYS.get(self.kind, ())}
         self.given_input = "input" in example
         self.input: Any = example.get("input", (8,))
@@ -123,8 +127,7 @@ def subjects(
         return
     name, found, made = _find(kind, factory, registry)
     declared = getattr(made, "examples", None)
-    default = [{}] if declared is None else declared
-    many: list[Mapping[str, Any]] = [dict(example)] if example else list(default)
+    many: list[Mapping[str, Any]] = [dict(example)] if example else list(declared or _default(made))
     for one in many:
         options = {key: value for key, value in one.items() if key not in KEYS.get(kind, ())}
         if found is None:
@@ -133,6 +136,11 @@ def subjects(
             bound = found.bind(kind, name, options, f"[{kind}]")
         text = ", ".join(f"{key}={value!r}" for key, value in one.items() if not callable(value))
         yield text if len(many) > 1 or example else "", Subject(bound, one, found)
+
+
+def _default(factory: Factory) -> list[Mapping[str, Any]]:
+    """Returns the example without options; none where there is an option that has to be given."""
+    return [] if signature_of(factory, "the part").missing({}) else [{}]
 
 
 def _find(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from .contract import check_contract
+from .descent import check_descends, check_moves
 from .driven import check_driven
 from .dtypes import check_contiguous, check_dtype
 from .exchanges import (
@@ -23,6 +25,7 @@ from .purity import check_inference, check_inputs_not_written
 from .randomness import check_no_global_randomness, check_repeatable
 from .ranks import check_same_bits_on_ranks, check_split
 from .sampling import check_sampling
+from .same_content import check_same_content
 from .scratch import check_scratch
 from .shapes import check_shape
 from .solvers import (
@@ -32,6 +35,7 @@ from .solvers import (
     check_solver_finite,
 )
 from .state import check_callback_state, check_resharded, check_schedule_state
+from .writer import check_writer
 
 _LAYERS = ("layers", "activations")
 _ROWS = (*_LAYERS, "losses", "metrics", "transforms")
@@ -49,14 +53,32 @@ class Spec(NamedTuple):
 
 
 SPECS = (
+    Spec("contract", _EVERY, check_contract),
+    Spec("no_mpi", _EVERY, check_no_mpi),
+    Spec("global_random", _EVERY, check_no_global_randomness),
+    Spec("inputs_not_written", (*_ROWS, "solvers", "regularizers", "datasets"), check_inputs_not_written),
+    Spec("repeatable", _EVERY, check_repeatable),
+    Spec("same_content", ("datasets",), check_same_content),
+    Spec("options", _EVERY, check_options),
+    Spec("shape", (*_ROWS, "initializers", "datasets"), check_shape),
+    Spec("dtype", _TYPED, check_dtype),
+    Spec("dtype", ("solvers",), check_solver_dtype),
+    Spec("contiguous", (*_LAYERS, "losses", "transforms"), check_contiguous),
+    Spec("finite", tuple(kind for kind in _EVERY if kind not in ("callbacks", "solvers")), check_finite),
+    Spec("finite", ("solvers",), check_solver_finite),
     Spec("gradient_of_input", (*_LAYERS, "losses"), check_gradient_of_input),
     Spec("gradient_of_parameters", ("layers", "activations"), check_gradient_of_parameters),
     Spec("gradient_of_penalty", ("regularizers",), check_gradient_of_penalty),
     Spec("wide_gradient", (*_LAYERS, "losses", "regularizers"), check_wide_gradient),
+    Spec("moves", ("optimizers", "regularizers"), check_moves),
+    Spec("decreases", ("optimizers",), check_descends),
+    Spec("decreases", ("solvers",), check_decreases),
+    Spec("driven", ("optimizers", "solvers"), check_driven),
+    Spec("sampling", _LAYERS, check_sampling),
+    Spec("inference", (*_LAYERS, "losses", "metrics"), check_inference),
     Spec("split", _ROWS, check_split),
     Spec("split", ("optimizers",), check_update_in_pieces),
     Spec("split", ("solvers",), check_solve_in_slices),
-    Spec("decreases", ("solvers",), check_decreases),
     Spec("split", ("regularizers",), check_penalty_in_pieces),
     Spec("split", ("datasets",), check_rows_in_pieces),
     Spec("same_bits", (*_TRAINED, "initializers"), check_same_bits_on_ranks),
@@ -64,26 +86,17 @@ SPECS = (
     Spec("exact", ("exchanges",), check_exact_bits),
     Spec("conserved", ("exchanges",), check_conserved),
     Spec("in_flight", ("exchanges",), check_in_flight),
-    Spec("global_random", _EVERY, check_no_global_randomness),
-    Spec("repeatable", _EVERY, check_repeatable),
-    Spec("inputs_not_written", (*_ROWS, "solvers", "regularizers", "datasets"), check_inputs_not_written),
-    Spec("dtype", _TYPED, check_dtype),
-    Spec("dtype", ("solvers",), check_solver_dtype),
-    Spec("contiguous", (*_LAYERS, "losses", "transforms"), check_contiguous),
-    Spec("options", _EVERY, check_options),
-    Spec("driven", ("optimizers", "solvers"), check_driven),
     Spec("state", _TRAINED, check_resharded),
     Spec("state", ("exchanges",), check_slots_are_all),
     Spec("state", ("schedules",), check_schedule_state),
     Spec("state", ("callbacks",), check_callback_state),
-    Spec("shape", (*_ROWS, "initializers", "datasets"), check_shape),
-    Spec("sampling", _LAYERS, check_sampling),
-    Spec("inference", (*_LAYERS, "losses", "metrics"), check_inference),
-    Spec("no_mpi", _EVERY, check_no_mpi),
-    Spec("finite", tuple(kind for kind in _EVERY if kind not in ("callbacks", "solvers")), check_finite),
-    Spec("finite", ("solvers",), check_solver_finite),
+    Spec("writer", ("callbacks",), check_writer),
     Spec("scratch", (*_ROWS, "optimizers"), check_scratch),
 )
+"""In the order of causes: what fails further down may follow from what fails above it; see `causes`."""
+
+FIRST = "contract"
+"""The id of the check without which no other says anything."""
 
 ADVICE = ("scratch",)
 """Ids of checks that cost speed, not correctness: a part that fails them is right all the same."""

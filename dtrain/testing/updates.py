@@ -15,14 +15,16 @@ if TYPE_CHECKING:
 def update(
     part: Any, value: Array, gradient: Array, pad: Any, slots: Sequence[Array],
     pieces: Sequence[tuple[int, int]] | None = None,
-) -> None:  # fmt: skip
-    """Updates value and slots in these pieces, in this order; by default at once."""
+) -> Any:  # fmt: skip
+    """Updates value and slots in these pieces, in this order, by default at once; returns what `update` returned."""
+    returned: Any = None
     cuts = [slice(a, b) for a, b in pieces or [(0, len(value))]]
     given = [(value[cut], gradient[cut], pad, *(slot[cut] for slot in slots)) for cut in cuts]
     if part.sums_over and part.sums():
         decide(part, pad, [products(part.measure(*arguments)) for arguments in given])
     for arguments in given:
-        part.update(*arguments)
+        returned = part.update(*arguments)
+    return returned
 
 
 def products(pairs: Iterable[tuple[Array, Array]]) -> list[Array]:
