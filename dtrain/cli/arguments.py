@@ -260,6 +260,11 @@ def _plugins(command: argparse.ArgumentParser) -> None:
     check.add_argument(
         "-v", "--verbose", action="store_true", help="every check of every part, not only totals"
     )
+    check.add_argument(
+        "--config",
+        metavar="FILE",
+        help="a config: its tables are further examples, such as [data] for a dataset that needs a file",
+    )
     new = actions.add_parser("new", help="start a plugin of your own: module, pyproject, tests, README")
     new.add_argument("name", metavar="NAME", help="of the project, in lower case, such as acme")
     new.add_argument(

@@ -18,7 +18,7 @@ def plugins(options: argparse.Namespace) -> int:
     if options.action == "check":
         from .plugins_check import print_checks
 
-        return print_checks(options.name, verbose=options.verbose)
+        return print_checks(options.name, verbose=options.verbose, config=options.config)
     from .plugins_new import print_new
 
     return print_new(options.name, options.kind, options.out)

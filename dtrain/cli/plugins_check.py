@@ -6,6 +6,7 @@ from collections import Counter
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from dtrain.errors import ConfigError
 from dtrain.registry import Registry
 
 from .plugins_text import columns, paragraph
@@ -22,17 +23,24 @@ _WORDS = {
 }
 
 
-def print_checks(name: str, verbose: bool) -> int:
-    """Runs the conformance checks over all that a plugin offers; returns 1 when one failed, else 0."""
+def print_checks(name: str, verbose: bool, config: str | None = None) -> int:
+    """Runs the conformance checks over all that a plugin offers; returns 1 when one failed, else 0.
+
+    config: of a run, whose tables are further examples.
+    """
     registry = Registry.load_preferring(name)
     parts = [(entry.kind, entry.name) for entry in registry.table() if entry.plugin == name]
-    from dtrain.testing import run
+    from dtrain.testing import examples_of, run
+
+    examples = {} if config is None else examples_of(config, registry)
+    if config is not None and not examples.keys() & set(parts):
+        raise ConfigError(f"{config}: expected a part of the plugin {name!r} in it, got none; name one in its tables")
 
     width = max((len(f"{kind}.{part}") for kind, part in parts), default=4)
     print(_row("PART", width, *map(str.upper, _STATUSES)), flush=True)
     outcomes: list[Outcome] = []
     for (kind, part), group in groupby(
-        run(parts, registry=registry), key=lambda found: (found.kind, found.name)
+        run(parts, registry=registry, examples=examples), key=lambda found: (found.kind, found.name)
     ):
         mine = list(group)
         counts = Counter[str](outcome.status for outcome in mine)
@@ -60,14 +68,22 @@ def _explain(outcomes: list[Outcome], verbose: bool) -> None:
 
 
 def _reasons(status: str, outcomes: list[Outcome]) -> None:
-    """Prints each reason once, under all checks of a part that have it."""
-    alike: dict[tuple[str, str], list[str]] = {}
+    """Prints each reason once, under all checks of a part that have it, and below it what follows from it."""
+    alike: dict[tuple[str, str], list[Outcome]] = {}
     for outcome in outcomes:
-        alike.setdefault((f"{outcome.kind}.{outcome.name}", _what(outcome)), []).append(outcome.check)
-    for (part, what), names in alike.items():
-        head = f"{part}, {', '.join(names)}: {_WORDS[status]}"
+        if not outcome.follows:
+            alike.setdefault((f"{outcome.kind}.{outcome.name}", _what(outcome)), []).append(outcome)
+    for (part, what), found in alike.items():
+        head = f"{part}, {', '.join(outcome.check for outcome in found)}: {_WORDS[status]}"
         print(f"\n{paragraph(head, indent='')}")
         print(paragraph(what))
+        names = [o.check.split("[")[0] for o in outcomes for cause in found if _follows(o, cause)]
+        if names:
+            print(paragraph(f"these follow from it: {', '.join(dict.fromkeys(names))}"))
+
+
+def _follows(outcome: Outcome, cause: Outcome) -> bool:
+    return (outcome.kind, outcome.name, outcome.follows) == (cause.kind, cause.name, cause.check)
 
 
 def _what(outcome: Outcome) -> str:

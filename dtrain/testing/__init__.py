@@ -25,14 +25,27 @@ attribute of the part or an argument; such a check passes when it fails, and fai
 checks build a part, and what they feed it, is said by its `examples`; see each contract.
 
 checks, parametrize, run   the same checks, for a loop, for pytest, for `dtrain plugins check`
+examples_of                further examples, from a config
 Check, Outcome, Failure    one of them; what came of it; what it raises
 KEYS, IDS, ADVICE          keys of an example by kind; ids of all checks; ids that cost speed only
 """
 
 from .failure import Failure
+from .from_config import examples_of
 from .outcomes import Outcome, run
 from .public import Check, checks, parametrize
 from .subject import KEYS
 from .table import ADVICE, IDS
 
-__all__ = ["ADVICE", "IDS", "KEYS", "Check", "Failure", "Outcome", "checks", "parametrize", "run"]
+__all__ = [
+    "ADVICE",
+    "IDS",
+    "KEYS",
+    "Check",
+    "Failure",
+    "Outcome",
+    "checks",
+    "examples_of",
+    "parametrize",
+    "run",
+]

@@ -20,9 +20,6 @@ FOLLOWS: dict[str, tuple[str, ...]] = {
     "inputs_not_written": _COMPARED,
     "shape": ("dtype", "contiguous", "finite", *_COMPARED),
     "finite": (*_GRADIENTS, "conserved", "moves", "decreases"),
-    "gradient_of_input": ("wide_gradient",),
-    "gradient_of_parameters": ("wide_gradient",),
-    "gradient_of_penalty": ("wide_gradient",),
     "split": ("same_bits", "state"),
     "same_bits": ("exact", "state"),
 }

@@ -14,13 +14,15 @@ class Failure(AssertionError):
     """A part breaks its contract.
 
     what: the sentence without its place. expected, got: the two sides, where there are two.
-    about: which part, with which options, in which check; set by the check that was running.
+    about: which part, with which options, in which check; set by the check that was running. raised: what the part
+    itself raised, where that is all there is.
     """
 
     def __init__(self, what: str, expected: object = None, got: object = None) -> None:
         super().__init__(what)
         self.what, self.expected, self.got = what, expected, got
         self.about = ""
+        self.raised: Exception | None = None
 
     def __str__(self) -> str:
         return f"{self.about}: {self.what}" if self.about else self.what

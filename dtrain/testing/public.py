@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -64,6 +64,7 @@ class Check:
         except Exception as error:
             notes = "".join(f"; {note}" for note in getattr(error, "__notes__", []))
             found = Failure(f"expected no error, got {type(error).__name__}: {error}{notes}")
+            found.raised = error
             return self._told(found, error)
         return None
 
@@ -92,6 +93,7 @@ def checks(
     advice: bool = False,
     communicator: Communicator | None = None,
     registry: Registry | None = None,
+    examples: Iterable[Mapping[str, Any]] = (),
     **example: Any,
 ) -> Iterator[tuple[str, Check]]:
     """Yields (id, check) for all that a part of this kind has to fulfil; a check is called without arguments.
@@ -106,7 +108,7 @@ def checks(
     >>> for id, check in checks("layers", "dense", units=3, activation="tanh"):
     ...     check()
     """
-    for text, subject in subjects(kind, factory, example, registry):
+    for text, subject in subjects(kind, factory, example, registry, examples):
         reasons, first = _reasons(subject, expected_failed_checks), None
         for name, function in _functions(subject.sort, advice, communicator):
             full = f"{name}[{text}]" if text and not example else name

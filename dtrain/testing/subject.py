@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, lru_cache
 from math import prod
 from types import SimpleNamespace
@@ -114,10 +114,12 @@ def installed() -> Registry:
 
 
 def subjects(
-    kind: str, factory: Factory | Bound | str, example: Mapping[str, Any], registry: Registry | None = None
-) -> Iterator[tuple[str, Subject]]:
+    kind: str, factory: Factory | Bound | str, example: Mapping[str, Any], registry: Registry | None = None,
+    examples: Iterable[Mapping[str, Any]] = (),
+) -> Iterator[tuple[str, Subject]]:  # fmt: skip
     """Yields each example of a part with a text that tells it from the others.
 
+    example: instead of those that the part declares. examples: in addition to them.
     Raises PluginError and ConfigError for what no config could hold.
     """
     if isinstance(factory, Bound):
@@ -127,7 +129,8 @@ def subjects(
         return
     name, found, made = _find(kind, factory, registry)
     declared = getattr(made, "examples", None)
-    many: list[Mapping[str, Any]] = [dict(example)] if example else list(declared or _default(made))
+    many: list[Mapping[str, Any]] = [dict(example)] if example else [*(declared or _default(made))]
+    many += (one for one in examples if one not in many)
     for one in many:
         options = {key: value for key, value in one.items() if key not in KEYS.get(kind, ())}
         if found is None:

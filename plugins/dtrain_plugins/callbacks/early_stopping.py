@@ -23,7 +23,10 @@ class EarlyStopping(Callback):
     Prechelt, "Early stopping, but when?", 1998: its class UP, with the best epoch kept.
     """
 
-    examples = [{"patience": 2}]
+    examples = [
+        {"patience": 2},
+        {"patience": 2, "metric": "accuracy", "mode": "max", "minimum_change": 0.01, "restore_best": False},
+    ]
 
     def __init__(
         self,

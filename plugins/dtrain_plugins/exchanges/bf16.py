@@ -29,7 +29,7 @@ class Bf16(GradientExchange):
     """
 
     slots: tuple[str, ...] = ("residual",)
-    examples = [{}, {"feedback": False, "bucket": 1 / 256}]
+    examples = [{}, {"feedback": False, "bucket": 1 / 256, "overlap": True}]
 
     def __init__(self, feedback: bool = True, bucket: float = 1.0, overlap: bool = False) -> None:
         super().__init__(bucket, overlap)

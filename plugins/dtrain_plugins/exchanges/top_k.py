@@ -28,7 +28,7 @@ class TopK(GradientExchange):
     """
 
     slots = ("residual",)
-    examples = [{}, {"ratio": 0.3, "bucket": 1 / 256}, {"ratio": 1.0}]
+    examples = [{}, {"ratio": 0.3, "bucket": 1 / 256, "overlap": True}, {"ratio": 1.0}]
 
     def __init__(self, ratio: AboveZero = 0.01, bucket: float = 1.0, overlap: bool = False) -> None:
         super().__init__(bucket, overlap)

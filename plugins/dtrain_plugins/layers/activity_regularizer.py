@@ -20,6 +20,8 @@ class ActivityRegularizer(Layer):
     Glorot, Bordes & Bengio, "Deep sparse rectifier neural networks", 2011 (l1, for sparse activations).
     """
 
+    examples = [{}, {"l1": 0.01, "l2": 0.1}]
+
     def __init__(self, l1: NotNegative = 0.0, l2: NotNegative = 0.0) -> None:
         self.l1, self.l2 = l1, l2
         if l1 or l2:

@@ -56,7 +56,7 @@ class BatchNorm(Normalization):
     part = "batch_norm"
     examples = [
         {},
-        {"scale": False, "offset": False},
+        {"momentum": 0.5, "epsilon": 0.1, "scale": False, "offset": False},
         {"input": (3, 2, 4)},
         {"statistics": "cumulative"},
         {"statistics": "cumulative", "window": 2},

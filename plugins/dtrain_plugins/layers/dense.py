@@ -21,7 +21,7 @@ class Dense(Affine):
     """
 
     part = "dense"
-    examples = [{"units": 3}, {"units": 3, "bias": False, "activation": "tanh"}]
+    examples = [{"units": 3}, {"units": 3, "initializer": "he_normal", "bias": False, "activation": "tanh"}]
 
     def __init__(
         self,

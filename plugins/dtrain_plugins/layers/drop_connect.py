@@ -35,7 +35,7 @@ class DropConnect(Dense):
     examples = [
         {"units": 3},
         {"units": 3, "rate": 0.2, "mode": "vanilla", "mask_bias": True, "activation": "tanh"},
-        {"units": 3, "rate": 0.0, "bias": False},
+        {"units": 3, "rate": 0.0, "initializer": "he_normal", "bias": False},
     ]
 
     def __init__(

@@ -23,7 +23,7 @@ class GroupNorm(SampleNorm):
     part = "group_norm"
     examples = [
         {"groups": 2},
-        {"groups": 1, "scale": False, "offset": False},
+        {"groups": 1, "epsilon": 0.1, "scale": False, "offset": False},
         {"groups": 2, "input": (3, 2, 4)},
     ]
     over_places = True

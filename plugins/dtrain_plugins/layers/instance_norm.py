@@ -20,7 +20,7 @@ class InstanceNorm(SampleNorm):
     """
 
     part = "instance_norm"
-    examples = [{"input": (3, 2, 4)}, {"scale": False, "offset": False, "input": (5, 2)}]
+    examples = [{"input": (3, 2, 4)}, {"epsilon": 0.1, "scale": False, "offset": False, "input": (5, 2)}]
     over_places = True
 
     def build(self, shape: Shape, make: Maker) -> Shape:

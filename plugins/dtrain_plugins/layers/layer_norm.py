@@ -18,4 +18,4 @@ class LayerNorm(SampleNorm):
     """
 
     part = "layer_norm"
-    examples = [{}, {"scale": False, "offset": False}, {"input": (3, 2, 4)}]
+    examples = [{}, {"epsilon": 0.1, "scale": False, "offset": False}, {"input": (3, 2, 4)}]

@@ -17,7 +17,7 @@ class RmsNorm(SampleNorm):
     """
 
     part = "rms_norm"
-    examples = [{}, {"scale": False}, {"input": (3, 2, 4)}]
+    examples = [{}, {"epsilon": 0.1, "scale": False}, {"input": (3, 2, 4)}]
     centred = False
 
     def __init__(self, epsilon: float = 1e-5, scale: bool = True) -> None:

@@ -31,7 +31,7 @@ class ScalarNorm(Normalization):
     """
 
     part = "scalar_norm"
-    examples = [{}, {"scale": False, "offset": False}, {"input": (3, 2, 4)}]
+    examples = [{}, {"momentum": 0.5, "epsilon": 0.1, "scale": False, "offset": False}, {"input": (3, 2, 4)}]
 
     def __init__(
         self, momentum: AboveZero = 0.1, epsilon: Positive = 1e-5, scale: bool = True, offset: bool = True

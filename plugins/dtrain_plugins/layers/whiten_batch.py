@@ -41,7 +41,7 @@ class WhitenBatch(Normalization):
     part = "whiten_batch"
     examples = [
         {"input": (3,)},
-        {"epsilon": 0.1, "scale": False, "offset": False},
+        {"momentum": 0.5, "epsilon": 0.1, "scale": False, "offset": False},
         {"input": (3, 2, 4)},
     ]
     absorbs_bias = True

@@ -25,7 +25,7 @@ class Lbfgs(Solver):
     Wright, "Numerical optimization", 2006.
     """
 
-    examples = [{}, {"history": 2, "lr": 0.5}]
+    examples = [{}, {"history": 2, "lr": 0.5, "curvature": 0.5, "evaluations": 10}]
 
     def __init__(
         self,

@@ -28,7 +28,7 @@ class Newton(Solver):
     the saddle point problem in high-dimensional non-convex optimization", 2014.
     """
 
-    examples = [{"outputs": 2}, {"floor": 1e-3, "outputs": 2}]
+    examples = [{"outputs": 2}, {"lr": 0.5, "floor": 1e-3, "outputs": 2}]
 
     def __init__(self, lr: Positive = 1.0, floor: Positive = 1e-7) -> None:
         self.lr, self.floor = lr, floor

@@ -11,13 +11,13 @@ from .right_layers import Double
 from .table import broken
 
 
-@broken("layers", "gradient_of_input", "wide_gradient")
+@broken("layers", "gradient_of_input")
 class FactorLost(Double):
     def forward(self, x, context):
         return super().forward(x, context)[0], lambda dy: dy * 1
 
 
-@broken("layers", "gradient_of_input", "wide_gradient")
+@broken("layers", "gradient_of_input")
 class FactorLostWithoutComplexNumbers(Layer):
     """np.abs loses the imaginary part; differences do not."""
 
@@ -25,14 +25,14 @@ class FactorLostWithoutComplexNumbers(Layer):
         return np.abs(x), lambda dy: 1.001 * dy * np.sign(x)
 
 
-@broken("losses", "gradient_of_input", "wide_gradient")
+@broken("losses", "gradient_of_input")
 class NoFactorTwo(Square):
     def forward(self, y, target, context):
         d = y - target
         return (d * d).sum(axis=1), lambda: d
 
 
-@broken("activations", "gradient_of_input", "wide_gradient")
+@broken("activations", "gradient_of_input")
 class SquaredByItsRealPart(Activation):
     """y = x·|x|, half of whose slope complex steps do not see, and backward gives the other half."""
 
@@ -41,7 +41,7 @@ class SquaredByItsRealPart(Activation):
         return x * size, lambda dy: dy * size
 
 
-@broken("layers", "gradient_of_input", "wide_gradient")
+@broken("layers", "gradient_of_input")
 class ScaleTakenForConstant(Layer):
     """y = x/rms(x), as if the root mean square did not depend on x."""
 
@@ -50,7 +50,7 @@ class ScaleTakenForConstant(Layer):
         return x / rms, lambda dy: dy / rms
 
 
-@broken("losses", "gradient_of_input", "wide_gradient")
+@broken("losses", "gradient_of_input")
 class HalfOfASquare(Square):
     """d·d, in which one d is taken for constant."""
 
@@ -59,7 +59,7 @@ class HalfOfASquare(Square):
         return (d * d.real).sum(axis=1), lambda: d.real.astype(y.dtype)
 
 
-@broken("layers", "gradient_of_input", "wide_gradient")
+@broken("layers", "gradient_of_input")
 class SlightlyOff(Double):
     """By less than differences see: complex steps do."""
 

@@ -10,14 +10,14 @@ from .right_layers import Shift
 from .table import broken
 
 
-@broken("layers", "gradient_of_parameters", "wide_gradient")
+@broken("layers", "gradient_of_parameters")
 class ParameterForgotten(Shift):
     def forward(self, x, context):
         y, _ = super().forward(x, context)
         return y, lambda dy: dy
 
 
-@broken("layers", "gradient_of_parameters", "wide_gradient")
+@broken("layers", "gradient_of_parameters")
 class ParameterHalf(Shift):
     def forward(self, x, context):
         def backward(dy):
@@ -27,7 +27,7 @@ class ParameterHalf(Shift):
         return x + self.b.value, backward
 
 
-@broken("layers", "gradient_of_parameters", "wide_gradient")
+@broken("layers", "gradient_of_parameters")
 class GainTakenForConstant(Layer):
     """y = x·a·|a|, whose gradient of a is that of one factor; complex steps see no more."""
 

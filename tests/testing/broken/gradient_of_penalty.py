@@ -8,13 +8,13 @@ from .right import SumOfSquares
 from .table import broken
 
 
-@broken("regularizers", "gradient_of_penalty", "wide_gradient")
+@broken("regularizers", "gradient_of_penalty")
 class PenaltyWithoutFactor(SumOfSquares):
     def gradient(self, value, out):
         out += value
 
 
-@broken("regularizers", "gradient_of_penalty", "wide_gradient")
+@broken("regularizers", "gradient_of_penalty")
 class OverwritesTheGradient(SumOfSquares):
     def gradient(self, value, out):
         np.multiply(value, 2, out=out)

@@ -9,7 +9,7 @@ class Goal(Callback):
     The loss is the total over all ranks, so that all stop together.
     """
 
-    examples = [{"loss": 0.1}]
+    examples = [{"loss": 0.1}, {"loss": 0.1, "after": 2}]
 
     def __init__(self, loss: float, after: int = 1):
         if after < 1:

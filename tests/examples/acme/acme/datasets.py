@@ -12,7 +12,7 @@ class Waves(Dataset):
     mean of the odd features less that of the even ones. samples: ≥ 1. features: ≥ 2. seed: of the points.
     """
 
-    examples = [{}, {"samples": 50, "features": 2}]
+    examples = [{}, {"samples": 50, "features": 2, "seed": 1}]
 
     def __init__(self, samples: int = 1000, features: int = 4, seed: int = 0):
         if samples < 1:

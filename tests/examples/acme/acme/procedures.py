@@ -10,7 +10,7 @@ class GentleStart(Procedure):
     all of them are taken back.
     """
 
-    examples = [{"count": 3}]
+    examples = [{"count": 3, "share": 0.5}]
 
     def __init__(self, count: int = 10, share: float = 0.1):
         if count < 1:
