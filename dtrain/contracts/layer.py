@@ -64,7 +64,7 @@ class Layer(Configurable):
     """Why what backward gives is not the derivative of the loss that is reported; empty: it is.
 
     Optimizers that solve for a minimum (`Solver`) refuse such a layer: they would compare a loss with the
-    gradient of another.
+    gradient of another. The checks of `dtrain.testing` leave its gradients alone.
     """
 
     needs_dx: bool = True

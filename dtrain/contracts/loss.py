@@ -26,6 +26,9 @@ class Loss(Configurable):
     """Of a single output, or of several that are a question of two classes each: above it y says class 1. ½ for
     probabilities and for targets 0 and 1, 0 for logits and for −1 and 1. Metrics of classes go by it."""
 
+    surrogate: str = ""
+    """Why what backward gives is not the derivative of the values; empty: it is. See `Layer.surrogate`."""
+
     def check(self, target: Array | None, shape: Shape) -> None:
         """Raises ValueError when these targets do not fit a network whose output sample has this shape."""
 

@@ -27,6 +27,9 @@ class Regularizer(Configurable):
     """Whether the penalty has a derivative everywhere, and `gradient` takes complex numbers: optimizers that
     solve for a minimum (`Solver`) refuse others."""
 
+    surrogate: str = ""
+    """Why `gradient` is not the derivative of `penalty`; empty: it is. See `Layer.surrogate`."""
+
     def penalty(self, value: Array) -> float:
         """Returns the penalty of these elements, 1-D; penalties of pieces add up."""
         raise NotImplementedError(f"{type(self).__name__} has no penalty")

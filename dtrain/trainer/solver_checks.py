@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dtrain.errors import ConfigError
 
 if TYPE_CHECKING:
-    from dtrain.contracts import Solver
+    from dtrain.contracts import Layer, Loss, Regularizer, Solver
 
     from .job import Job
 
@@ -22,19 +23,28 @@ def check_solver(job: Job, solver: Solver) -> None:
                 f"[train] {option}: expected none beside the optimizer {name!r}, which chooses the length of its "
                 f"step by the loss, got {value:g}; leave it out"
             )
-    for layer_name, layer in job.network.inventory.layers.items():
-        if layer.surrogate:
+    for plural, word, part_name, part in _with_gradients(job):
+        if part.surrogate:
             raise ConfigError(
-                f"{where} name: {name!r} takes layers whose gradient is the derivative of the loss, got "
-                f"{layer_name!r}, {layer.surrogate}; take another optimizer or another layer"
+                f"{where} name: {name!r} takes {plural} whose gradient is the derivative of the loss, got "
+                f"{part_name!r}, {part.surrogate}; take another optimizer or another {word}"
             )
-    for regularizer, part in zip(job.regularizers, job.config.regularizers, strict=True):
+    for regularizer, table in zip(job.regularizers, job.config.regularizers, strict=True):
         if not regularizer.smooth:
             raise ConfigError(
-                f"{part.where} name: expected a penalty with a derivative everywhere for the optimizer {name!r}, "
-                f"got {part.name!r}; take l2, or another optimizer"
+                f"{table.where} name: expected a penalty with a derivative everywhere for the optimizer {name!r}, "
+                f"got {table.name!r}; take l2, or another optimizer"
             )
     try:
         solver.check(sum(p.size for p in job.network.parameters if p.trainable))
     except ValueError as error:
         raise ConfigError(f"{where} name: {name!r}: {error}") from error
+
+
+def _with_gradients(job: Job) -> Iterator[tuple[str, str, str, Layer | Loss | Regularizer]]:
+    """Yields all that has a gradient: (words for the kind and for one of it, name, part)."""
+    for name, layer in job.network.inventory.layers.items():
+        yield "layers", "layer", name, layer
+    yield "losses", "loss", job.config.loss.name, job.loss
+    for config, regularizer in zip(job.config.regularizers, job.regularizers, strict=True):
+        yield "regularizers", "regularizer", config.name, regularizer

@@ -22,9 +22,9 @@ ROWS = 6
 REFUSED = {
     "sign": "a stand-in gradient goes back: there is no function whose second derivative it is",
     "step": "a stand-in gradient goes back: there is no function whose second derivative it is",
+    "activity_regularizer": "its penalty is in no loss, with an l1 or l2",
 }
-"""name → why a part has no second derivative. (`activity_regularizer` is refused with an l1 or l2, for its loss
-that is in no total; without, as in its example, it is the identity.)"""
+"""name → why a part has no second derivative."""
 
 RANGES = {
     "exp": (-2.0, 2.0),
