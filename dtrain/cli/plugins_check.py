@@ -34,7 +34,9 @@ def print_checks(name: str, verbose: bool, config: str | None = None) -> int:
 
     examples = {} if config is None else examples_of(config, registry)
     if config is not None and not examples.keys() & set(parts):
-        raise ConfigError(f"{config}: expected a part of the plugin {name!r} in it, got none; name one in its tables")
+        raise ConfigError(
+            f"{config}: expected a part of the plugin {name!r} in it, got none; name one in its tables"
+        )
 
     width = max((len(f"{kind}.{part}") for kind, part in parts), default=4)
     print(_row("PART", width, *map(str.upper, _STATUSES)), flush=True)

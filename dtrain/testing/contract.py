@@ -59,7 +59,11 @@ def _limited(subject: Subject) -> Iterator[None]:
 
 
 def _blocked(_: int, frame: FrameType | None) -> None:
-    where = "" if frame is None else f", in {frame.f_code.co_name} ({frame.f_code.co_filename}, line {frame.f_lineno})"
+    where = (
+        ""
+        if frame is None
+        else f", in {frame.f_code.co_name} ({frame.f_code.co_filename}, line {frame.f_lineno})"
+    )
     raise Failure(
         f"the part did not return within {LIMIT:g} s{where}: every rank calls it and waits for it; "
         "read no input, wait for nobody, bound every loop"

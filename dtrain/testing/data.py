@@ -65,7 +65,9 @@ def wide(subject: Subject) -> Data:
         x = low + (high - low) * share
     else:
         below = round(count / 2)
-        x = np.concatenate([np.geomspace(low, low / 3000, below), np.geomspace(high / 3000, high, count - below)])
+        x = np.concatenate(
+            [np.geomspace(low, low / 3000, below), np.geomspace(high / 3000, high, count - below)]
+        )
     shuffled = Generator(Philox(key=[5, 5])).permutation(x).reshape(rows, *subject.flat_input)
     return with_x(subject, np.floor(shuffled) if subject.whole else shuffled)
 

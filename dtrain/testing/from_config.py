@@ -39,7 +39,9 @@ def examples_of(
             inherited = _declared(one) if one.kind in KEYS else {}
             example = _given(one) | inherited | (keys if one is bound else {})
             mine = found.setdefault((one.kind, one.name), [])
-            if example not in mine and (one is bound or one.kind != "layers"):  # inner layers: of unknown input
+            if example not in mine and (
+                one is bound or one.kind != "layers"
+            ):  # inner layers: of unknown input
                 mine.append(example)
     return {part: examples for part, examples in found.items() if examples}
 
@@ -52,7 +54,11 @@ class _Taken:
         self.shape: Shape | None = None
         self.network: Network | None = None
         try:
-            rows = registry.bind("datasets", config.data.name, config.data.options, config.data.where).build().train
+            rows = (
+                registry.bind("datasets", config.data.name, config.data.options, config.data.where)
+                .build()
+                .train
+            )
             self.shape = rows.shape
             self.target = rows.rows(np.arange(min(len(rows), 100)))[1]
             self.network = build_network(config, registry, rows.shape)
@@ -106,12 +112,18 @@ def _with_inner(value: Any) -> Iterator[Bound]:
     if isinstance(value, Bound):
         yield value
         value = value.options
-    for inner in value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ():
+    for inner in (
+        value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
+    ):
         yield from _with_inner(inner)
 
 
 def _given(bound: Bound) -> Example:
-    return {name: value for name, value in bound.resolved().items() if name in bound.options.keys() - bound.defaults}
+    return {
+        name: value
+        for name, value in bound.resolved().items()
+        if name in bound.options.keys() - bound.defaults
+    }
 
 
 def _declared(bound: Bound) -> Example:

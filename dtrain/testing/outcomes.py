@@ -73,7 +73,9 @@ def run(
         if not found:
             yield Outcome(kind, name, "examples", "skipped", "nothing to check" if declared else _NONE)
         elif left := untested(known.factory(kind, name), declared):
-            yield Outcome(kind, name, "examples", "skipped", f"options that no example sets: {listed(left)}; {_ADD}")
+            yield Outcome(
+                kind, name, "examples", "skipped", f"options that no example sets: {listed(left)}; {_ADD}"
+            )
 
 
 _NONE = "no examples: declare `examples`, or name a config whose tables give the options, --config FILE"
@@ -88,7 +90,9 @@ def _outcomes(found: list[Check]) -> Iterator[Outcome]:
         return
     outcomes = [_outcome(check) for check in found]
     ids = {check.name: check.id for check in found}
-    failed = [check.name for check, outcome in zip(found, outcomes, strict=True) if outcome.status == "failed"]
+    failed = [
+        check.name for check, outcome in zip(found, outcomes, strict=True) if outcome.status == "failed"
+    ]
     causes = found_causes(failed)
     for check, outcome in zip(found, outcomes, strict=True):
         yield replace(outcome, follows=ids.get(causes.get(check.name, ""), ""))

@@ -20,6 +20,10 @@ ADVICE = (
     "draw from the context (context.uniform, normal, bernoulli), or from the stream that an initializer is given: "
     "the same numbers on any number of ranks"
 )
+OF_DATA = (
+    "draw from dtrain.Stream(seed, name), with an option `seed`: every rank builds the dataset, and all must hold the "
+    "same samples"
+)
 _HARMLESS = ("default_rng", "get_state", "set_state", "getstate", "setstate")
 
 
@@ -44,11 +48,12 @@ GENERATORS = [
 def poisoned(subject: Subject, sources: Sequence[tuple[Any, str]]) -> Iterator[None]:
     """Makes these raise Failure while the block runs, also under the names that the part's modules gave them."""
     refusals: dict[int, Any] = {}
+    advice = OF_DATA if subject.kind == "datasets" else ADVICE
     modules = modules_of(subject)  # found before anything is changed
     with ExitStack() as stack:
         for module, name in sources:
             original = getattr(module, name)
-            refusals[id(original)] = _forbidden(f"{module.__name__}.{name}", original)
+            refusals[id(original)] = _forbidden(f"{module.__name__}.{name}", original, advice)
             stack.enter_context(patch.object(module, name, refusals[id(original)]))
         for module in modules:
             for name, value in list(vars(module).items()):
@@ -57,8 +62,8 @@ def poisoned(subject: Subject, sources: Sequence[tuple[Any, str]]) -> Iterator[N
         yield
 
 
-def _forbidden(name: str, original: Any) -> Any:
+def _forbidden(name: str, original: Any, advice: str) -> Any:
     def refuse(*_: Any, **__: Any) -> Any:
-        raise Failure(f"the part calls {name}; {ADVICE}")
+        raise Failure(f"the part calls {name}; {advice}")
 
     return type(original.__name__, (), {"__new__": refuse}) if isinstance(original, type) else refuse

@@ -51,7 +51,9 @@ def _kind(value: Any) -> str:
 
 def _pair(what: str, value: Any, form: str) -> tuple[Any, Any]:
     if not isinstance(value, tuple) or len(value) != 2:
-        raise differ(f"what {what} returns", f"the pair {form}", _kind(value), f"end it by `return {form[1:-1]}`")
+        raise differ(
+            f"what {what} returns", f"the pair {form}", _kind(value), f"end it by `return {form[1:-1]}`"
+        )
     return value
 
 
@@ -60,9 +62,18 @@ def _array(what: str, value: Any, rows: int, advice: str = "") -> Any:
         raise differ(what, "an array", "None", _RETURN)
     if not isinstance(value, np.ndarray):
         raise differ(what, "an array", _kind(value), advice or "return a NumPy array, np.asarray(…)")
-    if value.shape[:1] != (rows,):
-        raise differ(f"rows of {what}", rows, value.shape[0] if value.ndim else "none", advice or "one for each row of x")
+    if not value.ndim:
+        raise differ(
+            what, f"an array of {rows} rows", "a single number", advice or "one row for each row of x"
+        )
+    if len(value) != rows:
+        raise differ(f"rows of {what}", rows, len(value), advice or "one for each row of x")
     return value
+
+
+def _lifted(value: Any) -> Any:
+    """Returns a number as an array of no dimension, and anything else as it is."""
+    return np.asarray(value) if isinstance(value, Real) else value
 
 
 def _number(what: str, value: Any, advice: str = _RETURN) -> None:
@@ -96,8 +107,10 @@ def _layer(subject: Subject) -> None:
         parameter._value = np.ones(parameter.shape)
     context = _context()
     context.gradient = _gradient  # type: ignore[method-assign]
-    context.gradient_total = lambda parameter, total: None  # type: ignore[method-assign]
-    y, backward = _pair("forward", layer.forward(split(subject, inputs(subject, ROWS)), context), "(y, backward)")
+    context.gradient_total = _total  # type: ignore[method-assign]
+    y, backward = _pair(
+        "forward", layer.forward(split(subject, inputs(subject, ROWS)), context), "(y, backward)"
+    )
     y = _array("y", y, ROWS)
     if y.dtype.kind != "f":
         raise differ("dtype of y", "that of x, a float", y.dtype, "y = ….astype(x.dtype)")
@@ -105,10 +118,23 @@ def _layer(subject: Subject) -> None:
     dx = backward(np.ones_like(y))
     if subject.inputs is not None and (not isinstance(dx, tuple) or len(dx) != len(subject.inputs)):
         raise differ(
-            "what backward returns", f"a tuple of {len(subject.inputs)} gradients", _kind(dx), "one for each input"
+            "what backward returns",
+            f"a tuple of {len(subject.inputs)} gradients",
+            _kind(dx),
+            "one for each input",
         )
     for one in dx if isinstance(dx, tuple) else () if dx is None else (dx,):
         _array("dx", one, ROWS)
+
+
+def _total(parameter: Any, total: Any) -> None:
+    """Stands in for `context.gradient_total`."""
+    if np.shape(total) != parameter.shape:
+        raise differ(
+            f"context.gradient_total of {parameter.name}",
+            f"an array of shape {parameter.shape}",
+            _kind(total),
+        )
 
 
 def _gradient(parameter: Any, of: Any) -> None:
@@ -121,7 +147,9 @@ def _gradient(parameter: Any, of: Any) -> None:
         )  # fmt: skip
     out = np.full(parameter.shape, np.nan)
     if of(slice(0, ROWS), out) is not None and out.size and np.isnan(out).all():
-        raise Failure(f"of(rows, out) for {parameter.name} returns its result, which nothing uses: write it into `out`")
+        raise Failure(
+            f"of(rows, out) for {parameter.name} returns its result, which nothing uses: write it into `out`"
+        )
 
 
 def _loss(subject: Subject) -> None:
@@ -129,9 +157,14 @@ def _loss(subject: Subject) -> None:
     loss.check(data.target, data.x.shape[1:])
     values, backward = _pair("forward", loss.forward(data.x, data.target, _context()), "(values, backward)")
     advice = "a loss gives one number a row, and takes no mean or sum over rows: the engine divides once"
-    for name, array in zip(("values", "weights"), values if isinstance(values, tuple) else (values,), strict=False):
-        if _array(name, array if isinstance(array, (np.ndarray, list)) or array is None else np.asarray(array), ROWS, advice).ndim > 1:
-            raise differ(f"shape of {name}", (ROWS,), array.shape, "sum over a row's own places, or take their mean")
+    for name, given in zip(
+        ("values", "weights"), values if isinstance(values, tuple) else (values,), strict=False
+    ):
+        array = _array(name, _lifted(given), ROWS, advice)
+        if array.ndim > 1:
+            raise differ(
+                f"shape of {name}", (ROWS,), array.shape, "sum over a row's own places, or take their mean"
+            )
     _callable("the second that forward returns", backward)
     dy = _array("dy", backward(), ROWS)
     if dy.shape != data.x.shape:
@@ -142,8 +175,10 @@ def _metric(subject: Subject) -> None:
     data, metric = sample(subject, ROWS), subject.make()
     advice = "forward gives one number a row, or k of them, which the engine adds; `result` makes the figure"
     values = metric.forward(data.x, data.target, _context())
-    values = _array("values", np.asarray(values) if isinstance(values, Real) else values, ROWS, advice)
-    _number("result(sums, count)", metric.result(values.reshape(ROWS, -1).astype(np.float64).sum(axis=0), ROWS))
+    values = _array("values", _lifted(values), ROWS, advice)
+    _number(
+        "result(sums, count)", metric.result(values.reshape(ROWS, -1).astype(np.float64).sum(axis=0), ROWS)
+    )
 
 
 def _transform(subject: Subject) -> None:
@@ -181,7 +216,12 @@ def _optimizer(subject: Subject) -> None:
 def _solver(subject: Subject) -> None:
     solver = subject.make()
     problem = Parabola(solver)
-    _array("what solve returns", solver.solve(problem), problem.size, "return the new value, as long as problem.value")
+    _array(
+        "what solve returns",
+        solver.solve(problem),
+        problem.size,
+        "return the new value, as long as problem.value",
+    )
 
 
 def _schedule(subject: Subject) -> None:

@@ -22,7 +22,9 @@ def check_signatures(subject: Subject) -> None:
     _check_names(type(part))
     slots = getattr(part, "slots", ())
     if isinstance(slots, str) or not all(isinstance(name, str) for name in slots):
-        raise differ("slots", "a tuple of names, such as ('m',)", repr(slots), "('m') is a string: add a comma")
+        raise differ(
+            "slots", "a tuple of names, such as ('m',)", repr(slots), "('m') is a string: add a comma"
+        )
     for name, own, contract in _overridden(type(part)):
         if inspect.isgeneratorfunction(own) != (name in _GENERATORS and inspect.isgeneratorfunction(own)):
             raise Failure(f"{name} has a `yield` in it: calling it runs nothing; let it return what it found")

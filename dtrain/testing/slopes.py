@@ -1,4 +1,4 @@
-"""Whether a gradient is the slope of a function: by differences on the real line, and by complex steps where those agree.
+"""Whether a gradient is the slope of a function: by differences on the real line, then by complex steps.
 
 Both go along random directions, one for each group of elements of like size, so that a few evaluations see every
 element. Where a group's slope is another, halves of it are tried, down to the element that is wrong.
@@ -65,7 +65,10 @@ class _Slope:
     def check(self) -> None:
         order = np.argsort(self.at, axis=None, kind="stable")
         for places in np.array_split(order, min(GROUPS, len(order)) or 1):
-            for agrees, slope in ((self._agrees, self._by_differences), (self._agrees_exactly, self._by_complex)):
+            for agrees, slope in (
+                (self._agrees, self._by_differences),
+                (self._agrees_exactly, self._by_complex),
+            ):
                 wrong = _first_wrong(agrees, places)
                 if wrong is not None:
                     raise self._failure(wrong, slope(self._along([wrong])))
@@ -75,7 +78,7 @@ class _Slope:
         at = np.unravel_index(place, self.at.shape)
         slope, got = expected / float(v[at]), float(self.got[at])
         hidden = abs(self._by_complex(v) - self._claimed(v)) <= EXACT * self._size(v)
-        where = f"{self.name} at {[int(i) for i in at]}, where the input is {self.at[at]:.3g}"
+        where = f"{self.name} at {[int(i) for i in at]}, for a value of {self.at[at]:.3g}"
         advice = _HIDDEN if hidden and abs(got - slope) > TOLERANCE else _ADVICE
         return differ(where, f"{slope:.9g}", f"{got:.9g} (off by {abs(got - slope):.2g})", advice)
 
@@ -108,7 +111,9 @@ class _Slope:
 
         Terms that do not change count for neither.
         """
-        far_left, left, right, far_right = (np.asarray(self.real(self.at + s * h * v)) for s in (-1, -0.5, 0.5, 1))
+        far_left, left, right, far_right = (
+            np.asarray(self.real(self.at + s * h * v)) for s in (-1, -0.5, 0.5, 1)
+        )
         near = right - left
         slope = float(np.sum(8 * near - (far_right - far_left))) / (6 * h)
         rounding = 64 * np.finfo(np.float64).eps * np.abs(right)
@@ -131,13 +136,16 @@ class _Slope:
         slope, claimed, size = self._by_complex(v), self._claimed(v), self._size(v)
         if abs(slope - claimed) <= EXACT * size:
             return True
-        faithful = abs(slope - claimed) <= 10 * TOLERANCE * size  # of `claimed`, differences have said so much
+        faithful = (
+            abs(slope - claimed) <= 10 * TOLERANCE * size
+        )  # of `claimed`, differences have said so much
         if self.complex and not faithful:
             raise Failure(f"{self.name}: the example says complex=True, but the part loses imaginary parts")
         return not faithful
 
     def _complex(self, function: Callable[[Any], Function]) -> Function | None:
         """Returns the function on complex numbers; None where it refuses them."""
+
         def quiet(x: Array) -> Any:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")

@@ -42,7 +42,8 @@ class Subject:
     """Makes fresh instances of one part with one set of options, and describes what they take.
 
     input: the shape of a sample; a list of shapes for a layer with several inputs. range: (low, high) of the
-    numbers it takes, or None. complex: whether it takes complex numbers; None: to be found out. known: what came of checks that others build on.
+    numbers it takes, or None. complex: whether it takes complex numbers; None: to be found out. known: what came of
+    checks that others build on.
     """
 
     def __init__(self, bound: Bound, example: Mapping[str, Any], registry: Registry | None) -> None:

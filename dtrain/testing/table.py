@@ -17,15 +17,20 @@ from .exchanges import (
     check_slots_are_all,
 )
 from .finite import check_finite
-from .gradients import check_gradient_of_input, check_gradient_of_parameters, check_gradient_of_penalty, check_wide_gradient
+from .gradients import (
+    check_gradient_of_input,
+    check_gradient_of_parameters,
+    check_gradient_of_penalty,
+    check_wide_gradient,
+)
 from .imports import check_no_mpi
 from .options import check_options
 from .pieces import check_penalty_in_pieces, check_rows_in_pieces, check_update_in_pieces
 from .purity import check_inference, check_inputs_not_written
 from .randomness import check_no_global_randomness, check_repeatable
 from .ranks import check_same_bits_on_ranks, check_split
-from .sampling import check_sampling
 from .same_content import check_same_content
+from .sampling import check_sampling
 from .scratch import check_scratch
 from .shapes import check_shape
 from .solvers import (

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dtrain.contracts import GradientExchange, ValueExchange
+from dtrain.contracts import GradientExchange
 
 from .data import numbers
 from .failure import Failure, differ
@@ -36,7 +37,9 @@ class _Moves(Generator[Any, Any, Any]):
 
     def unused(self) -> Failure:
         call = f"yield from part.{self.name}(…)"
-        return Failure(f"part.{self.name}(…) is called without `yield from`, so that nothing is sent: write `{call}`")
+        return Failure(
+            f"part.{self.name}(…) is called without `yield from`, so that nothing is sent: write `{call}`"
+        )
 
     def __array__(self, *_: Any, **__: Any) -> Array:
         raise self.unused()
@@ -69,28 +72,26 @@ class _Part(SimpleNamespace):
 def check_exchange(subject: Subject) -> None:
     """Raises Failure where what moves data is not run, or its method is no generator function."""
     exchange = subject.make()
-    if isinstance(exchange, GradientExchange):
-        name, method = "total", exchange.total
-    elif isinstance(exchange, ValueExchange):
-        name, method = "meet", exchange.meet
-    else:
+    name = "total" if isinstance(exchange, GradientExchange) else "meet"
+    method: Any = getattr(exchange, name, None)
+    if method is None:  # the engine's own
         return
-    part: Any = _Part(exchange.slots)
+    part, moves, raised = _Part(exchange.slots), None, None
     try:
         moves = method(part)
-        if not isinstance(moves, Generator):
-            unused = [move for move in part.moves if not move.was_run]
-            raise unused[0].unused() if unused else differ(
-                f"what {name} returns", "a generator", type(moves).__name__, "call what moves data by `yield from`"
-            )  # fmt: skip
-        for moved in moves:
-            if isinstance(moved, _Moves):
-                raise moved.unused()
+        if isinstance(moves, Generator):
+            deque(moves, 0)
     except Exception as error:
-        for move in part.moves:
-            if not move.was_run and error is not move:
-                raise move.unused() from error
-        raise
+        raised = error
     for move in part.moves:
-        if not move.was_run and move is not moves:
-            raise move.unused()
+        if not move.was_run:
+            raise move.unused() from raised
+    if raised is not None:
+        raise raised
+    if not isinstance(moves, Generator):
+        raise differ(
+            f"what {name} returns",
+            "a generator",
+            type(moves).__name__,
+            "call what moves data by `yield from`",
+        )

@@ -14,10 +14,13 @@ def in_words(error: Exception, subject: Subject) -> Failure | None:
     """Returns what is wrong, and what to do; None for an error that speaks for itself."""
     text = str(error)
     if isinstance(error, TypeError) and "'Parameter'" in text:
-        return Failure(f"{text}: a parameter is not its array; compute with self.name.value, read anew in each forward")
+        return Failure(
+            f"{text}: a parameter is not its array; compute with self.name.value, read anew in each forward"
+        )
     if isinstance(error, TypeError) and "'State'" in text:
         return Failure(f"{text}: a state is not its array; compute with self.name.value")
-    if isinstance(error, AttributeError) and isinstance(error.obj, subject.bound.factory if isinstance(subject.bound.factory, type) else ()):
+    factory = subject.bound.factory
+    if isinstance(error, AttributeError) and isinstance(factory, type) and isinstance(error.obj, factory):
         return _not_set(error, type(error.obj))
     if isinstance(error, ValueError) and "read-only" in text:
         return Failure(

@@ -20,6 +20,8 @@ GOOD = """
             return x * self.a.value, backward
 
     class Adam(Optimizer):
+        examples = [{}, {"lr": 0.05}]
+
         def __init__(self, lr: float = 0.1):
             self.lr = lr
 
@@ -112,7 +114,9 @@ def test_a_part_without_examples_is_skipped_and_said_so(place: Place):
     install(place, FILES)
     said = place.dtrain("plugins", "check", "acme")
     assert said.code == 0
-    assert "datasets.files, examples: skipped\n  no examples\n" in said.out
+    assert (
+        "datasets.files, examples: skipped\n  no examples: declare `examples`, or name a config" in said.out
+    )
 
 
 def test_a_plugin_that_is_not_installed_is_named_with_those_that_are(place: Place):

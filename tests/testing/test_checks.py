@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dtrain.testing import IDS, checks
+from dtrain.testing.causes import causes
 from dtrain.testing.table import FIRST
 from tests.testing.broken import BROKEN
 from tests.testing.broken.no_mpi_at_import import ImportsMpi
@@ -39,6 +40,8 @@ def test_a_broken_part_is_caught_by_its_check_alone(kind, part, ids):
         pytest.skip("this BLAS gives a row the same bits in any product")
     every = {name for name, _ in checks(kind, part)} if FIRST in ids else set()  # others wait for it
     assert set(found) == ids | every, "\n".join(found.values())
+    by_itself = {name for name, cause in causes(found).items() if not cause}
+    assert by_itself == {part.__module__.rpartition(".")[2]}
 
 
 def test_an_import_of_mpi_in_the_module_is_caught():

@@ -21,7 +21,12 @@ from tests.testing.broken.right_layers import Double, Shift
 from tests.testing.broken.scratch import Allocates
 from tests.testing.broken.split import BareMean, SumOfAllRowsForEachShard
 
-HALVES = "derive it again, or look for a factor left out"
+HALVES = (
+    "backward must return the derivative of forward times dy: derive it again, or look for a factor left out; "
+    "where something else is meant to go back, say why in `surrogate`"
+)
+
+NO_EXAMPLES = "no examples: declare `examples`, or name a config whose tables give the options, --config FILE"
 
 
 class Announced(FactorLost):
@@ -68,7 +73,10 @@ def test_ids_name_the_check_and_its_example():
     assert {name.split("[")[0] for name in names} == set(IDS) - {
         "gradient_of_penalty",
         "driven",
+        "moves",
         "decreases",
+        "same_content",
+        "writer",
         "exact",
         "conserved",
         "in_flight",
@@ -113,7 +121,7 @@ def test_a_failure_names_the_example():
     failure = dict(checks("layers", Wrong))["gradient_of_input[units=4, input=(2,)]"].failure()
     assert str(failure).startswith(
         "layer 'wrong' from plugin 'given' (given explicitly) with units=4, input=(2,): "
-        "gradient_of_input: dx at [0, 0]: expected "
+        "gradient_of_input: dx at [3, 0], for a value of -0.891: expected 1.66072527, got 0 (off by 1.7); "
     )
     assert str(failure).endswith(HALVES)
 
@@ -123,9 +131,14 @@ def test_an_error_of_the_part_is_a_failure_with_its_cause():
         def forward(self, x, context):
             raise KeyError("weight")
 
-    with pytest.raises(Failure, match=r"shape: expected no error, got KeyError: 'weight'") as caught:
-        dict(checks("layers", Raises))["shape"]()
+    found = dict(checks("layers", Raises))
+    with pytest.raises(Failure, match=r"contract: expected no error, got KeyError: 'weight'$") as caught:
+        found["contract"]()
     assert isinstance(caught.value.__cause__, KeyError)
+    with pytest.raises(
+        Failure, match=r"shape: not tried before contract holds: expected no error, got KeyError: "
+    ):
+        found["shape"]()
 
 
 def test_an_expected_failure_passes():
@@ -233,7 +246,7 @@ def test_run_tells_what_came_of_each_check():
     assert outcomes["in_vain", "split"] == Outcome("activations", "in_vain", "split", "passed")
     assert outcomes["slow", "scratch"].status == "advice"
     assert outcomes["bare_mean", "split"].message.startswith("layer 'bare_mean' from plugin 'mine'")
-    assert outcomes["npz", "examples"] == Outcome("datasets", "npz", "examples", "skipped", "no examples")
+    assert outcomes["npz", "examples"] == Outcome("datasets", "npz", "examples", "skipped", NO_EXAMPLES)
     needs = outcomes["needs_options", "examples"]
     assert needs.status == "failed"
     assert "needs the option 'units'" in needs.message
@@ -285,7 +298,7 @@ def test_needs_no_pytest_and_no_mpi():
 
 def test_exports():
     assert sorted(dtrain.testing.__all__) == [
-        "ADVICE", "Check", "Failure", "IDS", "KEYS", "Outcome", "checks", "parametrize", "run",
+        "ADVICE", "Check", "Failure", "IDS", "KEYS", "Outcome", "checks", "examples_of", "parametrize", "run",
     ]  # fmt: skip
     assert issubclass(Failure, AssertionError)
     assert isinstance(next(checks("activations", Double))[1], Check)

@@ -26,7 +26,14 @@ class Conv1d(Convolution):
     examples = [
         {"filters": 3, "input": (7, 2)},
         {"filters": 4, "kernel": 4, "stride": 2, "padding": "same", "groups": 2, "input": (7, 4)},
-        {"filters": 2, "dilation": 2, "initializer": "he_normal", "bias": False, "activation": "tanh", "input": (6, 1)},
+        {
+            "filters": 2,
+            "dilation": 2,
+            "initializer": "he_normal",
+            "bias": False,
+            "activation": "tanh",
+            "input": (6, 1),
+        },
     ]
 
     def __init__(

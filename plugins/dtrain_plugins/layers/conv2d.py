@@ -37,7 +37,14 @@ class Conv2d(Convolution):
             "groups": 2,
             "input": (4, 5, 4),
         },
-        {"filters": 2, "dilation": 2, "initializer": "he_normal", "bias": False, "activation": "tanh", "input": (6, 5, 1)},
+        {
+            "filters": 2,
+            "dilation": 2,
+            "initializer": "he_normal",
+            "bias": False,
+            "activation": "tanh",
+            "input": (6, 5, 1),
+        },
     ]
 
     def __init__(

@@ -34,7 +34,14 @@ class Conv2dTranspose(Affine):
     examples = [
         {"filters": 3, "input": (3, 4, 2)},
         {"filters": 2, "kernel": [2, 4], "stride": [1, 2], "padding": "same", "input": (3, 3, 3)},
-        {"filters": 1, "dilation": 2, "initializer": "he_normal", "bias": False, "activation": "tanh", "input": (2, 3, 2)},
+        {
+            "filters": 1,
+            "dilation": 2,
+            "initializer": "he_normal",
+            "bias": False,
+            "activation": "tanh",
+            "input": (2, 3, 2),
+        },
     ]
 
     def __init__(

@@ -29,7 +29,10 @@ class Lamb(Adam):
 
     by_role = True
     sums_over = "parameter"
-    examples = [{}, {"lr": 0.01, "weight_decay": 0.1, "beta_1": 0.8, "beta_2": 0.9, "epsilon": 1e-4, "all_roles": True}]
+    examples = [
+        {},
+        {"lr": 0.01, "weight_decay": 0.1, "beta_1": 0.8, "beta_2": 0.9, "epsilon": 1e-4, "all_roles": True},
+    ]
 
     def __init__(
         self,

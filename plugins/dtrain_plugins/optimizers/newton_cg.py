@@ -33,7 +33,10 @@ class NewtonCg(Solver):
     scale optimization", 1983 (negative curvature).
     """
 
-    examples = [{}, {"curvature": "hessian", "damping": 0.1, "cg_iterations": 5, "lr": 0.5, "cg_tolerance": 0.1}]
+    examples = [
+        {},
+        {"curvature": "hessian", "damping": 0.1, "cg_iterations": 5, "lr": 0.5, "cg_tolerance": 0.1},
+    ]
 
     def __init__(
         self,

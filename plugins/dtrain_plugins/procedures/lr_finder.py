@@ -30,7 +30,10 @@ class LrFinder(Procedure):
     here by equal factors, so that a test can span decades. `tenth` and the smoothing are later practice.
     """
 
-    examples = [{"steps": 20}, {"lowest": 1e-4, "highest": 1.0, "steps": 10, "smoothing": 0.5, "divergence": 2.0}]
+    examples = [
+        {"steps": 20},
+        {"lowest": 1e-4, "highest": 1.0, "steps": 10, "smoothing": 0.5, "divergence": 2.0},
+    ]
 
     def __init__(
         self,

@@ -174,6 +174,12 @@ class ResultForgotten(Hits):
 
 
 @broken("metrics", _slip)
+class ResultIsAnArray(Hits):
+    def result(self, sums, count):
+        return np.asarray(sums[0] / count)
+
+
+@broken("metrics", _slip)
 class Misspelt(Metric):
     """`result` is never asked for."""
 
@@ -231,8 +237,7 @@ class SolvesNothing(Solver):
 @broken("schedules", _slip)
 class FactorForgotten(Schedule):
     def __call__(self, step, steps, epoch):
-        if step > steps:
-            return 1.0
+        min(1.0, step / steps)
 
 
 @broken("schedules", _slip)

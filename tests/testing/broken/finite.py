@@ -84,7 +84,7 @@ class Ratio(Hits):
         return y[:, 0] / np.abs(y).max(axis=1)
 
 
-@broken("optimizers", "finite")
+@broken("optimizers", "finite", "decreases")
 class SignByDivision(Optimizer):
     lr = 0.1
 

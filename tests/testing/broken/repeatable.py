@@ -39,7 +39,7 @@ class SeededByItself(Initializer):
         return np.random.default_rng(3).normal(size=shape)
 
 
-@broken("datasets", "repeatable")
+@broken("datasets", "repeatable", "same_content")
 class Unseeded(Dataset):
     examples = [{}]
 
