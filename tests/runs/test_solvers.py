@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 
 import pytest
 
@@ -109,6 +110,26 @@ def test_what_does_not_fit_is_refused_in_one_line(changes, message, write, dtrai
     ended = dtrain("train", write({"optimizer": {"name": "newton_cg"}, **changes}), "--out", "out")
     assert (ended.code, ended.err) == (2, f"dtrain: {message}\n")
     assert not (elsewhere / "out").exists()
+
+
+STOPS = "whose scale is taken for constant"
+SURROGATES = {
+    "losses": ({}, "SoftmaxCrossEntropy", "losses", "softmax_cross_entropy", "loss"),
+    "regularizers": ({"regularizer": [{"name": "l2"}]}, "L2", "regularizers", "l2", "regularizer"),
+}
+
+
+@pytest.mark.parametrize(("changes", "cls", "kind", "name", "word"), SURROGATES.values(), ids=SURROGATES)
+def test_a_stand_in_gradient_of_any_part_is_refused(
+    changes, cls, kind, name, word, write, dtrain, monkeypatch, elsewhere
+):
+    monkeypatch.setattr(getattr(import_module(f"dtrain_plugins.{kind}.{name}"), cls), "surrogate", STOPS)
+    ended = dtrain("train", write({"optimizer": {"name": "newton_cg"}, **changes}), "--out", "out")
+    assert (ended.code, ended.err) == (
+        2,
+        f"dtrain: run.toml: [optimizer] name: 'newton_cg' takes {kind} whose gradient is the derivative of the loss, "
+        f"got {name!r}, {STOPS}; take another optimizer or another {word}\n",
+    )
 
 
 def test_a_penalty_that_is_l2_alone_fits(config, on_ranks, elsewhere):
