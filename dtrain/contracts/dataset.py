@@ -83,7 +83,8 @@ class Dataset(Configurable):
     """
 
     examples: ClassVar[list[dict[str, Any]]] = []
-    """How the checks build this part: options. None by default: most datasets need a file."""
+    """How the checks build this part: options. Without any, a dataset is built by its defaults, where all its options
+    have one; one that needs a file is checked with a config, `dtrain plugins check NAME --config FILE`."""
 
     schema: Schema = Schema()
     """Names of columns and classes, and the kind of the target."""

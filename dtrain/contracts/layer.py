@@ -48,10 +48,11 @@ class Layer(Configurable):
     """How the checks of `dtrain.testing` build this part: options, one table an example, and what it takes.
 
     "input": the shape of one sample (default (8,)); a list of shapes for a layer that names several `inputs`.
-    "range": (low, high), where x has to lie; default: ordinary numbers, and up to ±1e4 without a warning.
+    "range": (low, high), where x has to lie; default: ordinary numbers, gradients up to ±30, and up to ±1e4
+    without a warning.
     "whole": True for whole numbers low … high − 1 (indices): then no dx is checked.
-    "complex": whether forward takes complex numbers, so that a complex step proves backward to 1e-10; by
-    default that is found out, and differences in float64 are taken where it does not.
+    "complex": whether forward takes complex numbers, so that a complex step proves backward to 1e-10, beside
+    differences in float64, which are taken in any case; by default that is found out.
     """
 
     expected_failed_checks: ClassVar[dict[str, str]] = {}

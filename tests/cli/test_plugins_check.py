@@ -257,8 +257,8 @@ def test_a_dataset_that_draws_rows_of_its_own_on_each_rank_is_found_with_a_confi
     said = place.dtrain("plugins", "check", "acme", "--config", config(place, noise=0.5))
     assert said.code == 1
     assert (
-        "datasets.draws, global_random: failed the part calls numpy.random.normal; draw from dtrain.Stream(seed, name), with an option `seed`: "
-        "every rank builds the dataset, and all must hold the same samples these follow from it: "
+        "datasets.draws, global_random: failed the part calls numpy.random.normal; draw from dtrain.Stream(seed, "
+        "name), with an option `seed`: every rank builds the dataset, and all must hold the same samples these follow from it: "
         in " ".join(said.out.split())
     )
 

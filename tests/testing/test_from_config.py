@@ -86,7 +86,7 @@ def test_all_parts_pass_with_the_examples_of_a_config(config):
 
 
 def test_what_is_wrong_with_a_config_or_its_file_is_said(config):
-    with pytest.raises(DataError, match="nowhere.npz"):
+    with pytest.raises(DataError, match=r"nowhere\.npz"):
         examples_of(config | {"data": {"name": "npz", "path": "nowhere.npz"}}, REGISTRY)
     with pytest.raises(ConfigError, match="has no option 'rate'"):
         examples_of(config | {"optimizer": {"name": "sgd", "rate": 1}}, REGISTRY)
