@@ -18,7 +18,7 @@ from .words import in_words
 if TYPE_CHECKING:
     from .subject import Subject
 
-LIMIT = 60.0
+LIMIT = 30.0
 """Seconds after which a part blocks. A dataset may read for as long as it likes."""
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from .failure import Failure, differ
@@ -21,17 +22,22 @@ def check_signatures(subject: Subject) -> None:
     part = subject.make()
     _check_names(type(part))
     slots = getattr(part, "slots", ())
-    if isinstance(slots, str) or not all(isinstance(name, str) for name in slots):
+    if not isinstance(slots, (tuple, list)):
         raise differ(
             "slots", "a tuple of names, such as ('m',)", repr(slots), "('m') is a string: add a comma"
         )
     for name, own, contract in _overridden(type(part)):
-        if inspect.isgeneratorfunction(own) != (name in _GENERATORS and inspect.isgeneratorfunction(own)):
+        if inspect.isgeneratorfunction(own) and name not in _GENERATORS:
             raise Failure(f"{name} has a `yield` in it: calling it runs nothing; let it return what it found")
         if inspect.iscoroutinefunction(own):
             raise Failure(f"{name} is an `async def`: calling it runs nothing; take `def`")
         _check_call(part, name, contract, len(slots))
-    for name, value in subject.bound.options.items():
+    _check_kept(part, subject.bound.options)
+
+
+def _check_kept(part: Any, options: Mapping[str, Any]) -> None:
+    """Raises Failure for an option that the contract reads as an attribute, which has another value."""
+    for name, value in options.items():
         kept = getattr(part, name, value)
         if hasattr(_contracts(type(part))[0], name) and type(kept) is type(value) and kept != value:
             raise differ(
@@ -69,11 +75,18 @@ def _names(contract: type) -> set[str]:
 def _check_names(cls: type) -> None:
     """Looks for names that nothing asks for, one letter off a name of the contract that is not there."""
     own, known = _own(cls), _names(_contracts(cls)[0])
-    for name in own:
-        if name.startswith("_") or name in known:
-            continue
+    used = {name for value in own.values() for name in _used(getattr(value, "__code__", None))}
+    for name in sorted(own.keys() - known - used):
         for meant in get_close_matches(name, sorted(known - own.keys()), 1, 0.85):
             raise Failure(f"{cls.__name__} has {name!r}, which nothing asks for; did you mean {meant!r}?")
+
+
+def _used(code: Any) -> Iterator[str]:
+    """Yields the names of attributes and globals in a function's code, those within it included."""
+    if isinstance(code, CodeType):
+        yield from code.co_names
+        for inner in code.co_consts:
+            yield from _used(inner)
 
 
 def _overridden(cls: type) -> Iterator[tuple[str, Any, Any]]:

@@ -258,8 +258,8 @@ def test_a_dataset_that_draws_rows_of_its_own_on_each_rank_is_found_with_a_confi
     assert said.code == 1
     assert (
         "datasets.draws, global_random: failed the part calls numpy.random.normal; draw from dtrain.Stream(seed, "
-        "name), with an option `seed`: every rank builds the dataset, and all must hold the same samples these follow from it: "
-        in " ".join(said.out.split())
+        "name), with an option `seed`: every rank builds the dataset, and all must hold the same samples these follow "
+        "from it: repeatable, same_content" in " ".join(said.out.split())
     )
 
 
