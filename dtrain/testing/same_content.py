@@ -33,14 +33,18 @@ _ADVICE = (
 
 
 def check_same_content(subject: Subject) -> None:
-    """Built again, and as each of three ranks, it has the same length, shape and samples."""
-    first = _content(subject.make())
+    """Built again, and as each of three ranks, it has the same names, lengths, shapes and samples."""
+    dataset = subject.make()
+    first = _content(dataset)
     for rank in range(3):
+        place = f"built again as rank {rank} of 3"
         with _as_rank(subject, rank):
-            other = _content(subject.make())
-        check_equal(f"what it has, built again as rank {rank} of 3", sorted(first), sorted(other), _ADVICE)
+            again = subject.make()
+            other = _content(again)
+        check_equal(f"schema, {place}", dataset.schema, again.schema, _ADVICE)
+        check_equal(f"what it has, {place}", sorted(first), sorted(other), _ADVICE)
         for name, array in first.items():
-            check_same_bits(f"{name}, built again as rank {rank} of 3", array, other[name], _ADVICE)
+            check_same_bits(f"{name}, {place}", array, other[name], _ADVICE)
 
 
 def _content(dataset: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from dtrain.testing import checks, contract
 from tests.testing.broken import BROKEN
 
 MESSAGES = tomllib.loads((Path(__file__).parent / "slips.toml").read_text(encoding="utf-8"))
-OTHERS = {"AsListed", "ByTheClock", "ClassesOfASet"}
+OTHERS = {"AsListed", "ByTheClock", "ClassesOfASet", "NamesOfASet"}
 """Those whose message depends on the folder, the time or the process."""
 
 NEW = ("contract", "wide_gradient", "moves", "decreases", "same_content", "writer")

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from dtrain import ArrayRows, Dataset
+from dtrain import ArrayRows, Dataset, Schema
 
 from .table import broken
 
@@ -44,3 +44,13 @@ class ClassesOfASet(Dataset):
         labels = ["cat", "dog", "fox", "cat"]
         classes = list(set(labels))
         self.train = ArrayRows(np.ones((4, 2)), np.array([classes.index(label) for label in labels]))
+
+
+@broken("datasets", "same_content")
+class NamesOfASet(Dataset):
+    """The same numbers, which mean other classes."""
+
+    def __init__(self) -> None:
+        self.train = ArrayRows(np.ones((4, 2)), np.arange(4) % 3)
+        labels = ["cat", "dog", "fox", "cat"]
+        self.schema = Schema(classes=tuple(set(labels)))
