@@ -223,8 +223,8 @@ def test_a_layer_gives_the_same_bits_on_any_number_of_ranks(make, extra, dtype, 
 @examples("layers")
 def test_a_layer_can_be_differentiated_in_any_direction(make, extra):
     """By a complex step along a random direction; each layer's own tests go element by element."""
-    if extra.get("complex") is False:
-        return  # the conformance kit takes differences there
+    if extra.get("complex") is False or make().surrogate:
+        return  # the conformance kit takes differences there; a stand-in gradient is no derivative
     shape = extra["input"]
     x, v = numbers(6, *shape), numbers(6, *shape, seed=2)
     dy = numbers(6, *shape_after(make, shape), seed=1)

@@ -21,7 +21,17 @@ class Plateau(Schedule):
     ValueError for an option out of range.
     """
 
-    examples = [{}, {"factor": 0.5, "patience": 2, "cooldown": 1, "minimum": 0.01, "minimum_change": 0.01}]
+    examples = [
+        {},
+        {
+            "factor": 0.5,
+            "patience": 2,
+            "cooldown": 1,
+            "minimum": 0.01,
+            "minimum_change": 0.01,
+            "relative": False,
+        },
+    ]
 
     def __init__(
         self,
