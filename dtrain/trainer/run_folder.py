@@ -157,7 +157,7 @@ class RunFolder:
         if not self.writes:
             return
         self._unfinish()
-        self._cut_metrics(inf if epochs is None else epochs)
+        self.cut_metrics(inf if epochs is None else epochs)
         lasting = replace(job.config.train, time_limit=self._time_limit)
         self.write_text("config.toml", dump(replace(job.config, train=lasting)))
         self.write_json("data.json", job.record.as_dict())
@@ -169,7 +169,7 @@ class RunFolder:
         """Writes who takes part from now on. epochs: how many lines of metrics.jsonl stay."""
         self._opened = True
         if self.writes:
-            self._cut_metrics(epochs)
+            self.cut_metrics(epochs)
             self.write_json("ranks.json", ranks)
 
     def _make(self) -> None:
@@ -224,10 +224,10 @@ class RunFolder:
             with _writing(path), path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(strict(line), allow_nan=False) + "\n")
 
-    def _cut_metrics(self, epochs: float) -> None:
-        """Drops the lines of epochs after `epochs`, which a resumed run will write again, and torn ones."""
+    def cut_metrics(self, epochs: float) -> None:
+        """Drops the lines of epochs after `epochs`, which a run that goes back will write again, and torn ones."""
         path = self.path / "metrics.jsonl"
-        if path.exists():
+        if self.writes and path.exists():
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
             kept = [line for line in lines if _epoch_of(line) <= epochs]
             write_whole(path, "".join(f"{line}\n" for line in kept))

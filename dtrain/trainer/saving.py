@@ -31,6 +31,7 @@ from .logical import (
     unfitted,
     unfitted_arrays,
 )
+from .point import take_point
 from .ranks_own import load_own, own_arrays, own_state
 from .writer import Writer
 
@@ -172,9 +173,8 @@ class Saving:
         arrays |= own_arrays(trainer.replica, staging.own)
         if self.before_fit is not None:
             arrays |= unfitted_arrays(trainer.replica, self.before_fit)
-        callbacks = []
-        for i, callback in enumerate(trainer.job.callbacks):
-            state = dict(callback.state())
+        point, callbacks = take_point(trainer, None, acted=True), []
+        for i, (callback, state) in enumerate(zip(trainer.job.callbacks, point.callbacks, strict=True)):
             for key, value in state.items():
                 if isinstance(value, Snapshot):
                     arrays |= snapshot_arrays(trainer.replica, value, f"callback/{i}/{key}/")
@@ -186,7 +186,7 @@ class Saving:
             "step": trainer.step,
             "epoch": trainer.epoch,
             "skipped": trainer.skipped,
-            "so_far": trainer.so_far.state(),
+            "so_far": point.sums,
             "train": trainer.train,
             "validation": trainer.validation,
             "best": self._best,
@@ -196,12 +196,12 @@ class Saving:
             "data": trainer.job.record.as_dict(),
             "kept": self._kept(),
             "schedules": [
-                self._plain(*pair) for pair in zip(trainer.job.schedules, trainer.driver.state(), strict=True)
+                self._plain(*pair) for pair in zip(trainer.job.schedules, point.schedules, strict=True)
             ],
             "callbacks": callbacks,
             "optimizer": {
                 "name": trainer.job.config.optimizer.name,
-                "state": self._plain(trainer.job.optimizer, trainer.job.optimizer.state()),
+                "state": self._plain(trainer.job.optimizer, point.optimizer),
             },
             "exchange": own_state(trainer.replica, trainer.update, trainer.job.config.train.exchange.name),
             "plugins": [entry.as_dict() for entry in trainer.job.registry.table()],
