@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from dtrain.contracts import KINDS
@@ -96,13 +97,20 @@ class Registry:
         cls = part if isinstance(part, type) else type(part)
         return next((self.owners[base] for base in cls.__mro__ if base in self.owners), None)
 
-    def bind(self, kind: str, name: str, options: Mapping[str, Any], where: str) -> Bound:
+    def bind(
+        self,
+        kind: str,
+        name: str,
+        options: Mapping[str, Any],
+        where: str,
+        shared: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Bound:
         """Returns a part with its options checked against its signature; nothing of the part is called yet.
 
-        where: what messages begin with, such as `[optimizer]`.
+        where: what messages begin with, such as `[optimizer]`. shared: further options, for a part that has them.
         Raises ConfigError for a part or an option that does not exist, is missing, or has a wrong value.
         """
-        return Binder(self).bind(kind, name, options, where)
+        return Binder(self).bind(kind, name, options, where, shared)
 
     def find(self, kind: str, name: str, where: str) -> tuple[Entry, Factory]:
         """Returns a part's entry and factory. Raises ConfigError, which begins with `where`."""

@@ -115,7 +115,7 @@ def _build(config: Config, registry: Registry, ranks: int, schema: Schema | None
     bound: dict[int, Bound] = {}
 
     def table_of(kind: str, part: Part) -> dict[str, Any]:
-        bound[id(part)] = registry.bind(kind, part.name, part.options, part.where)
+        bound[id(part)] = registry.bind(kind, part.name, part.options, part.where, part.shared)
         return bound[id(part)].resolved()
 
     def made(part: Part) -> Any:
@@ -136,7 +136,7 @@ def _build(config: Config, registry: Registry, ranks: int, schema: Schema | None
     if schema is not None:
         conform(dataset, schema, config.data.where)
     check_split(dataset, config.data)
-    train, validation = hold_out(dataset, config.data.validation, config.seed)
+    train, validation = hold_out(dataset, config.data.validation, config.data.seed)
     scaled = scale_lr(config, optimizer, len(train))
     network = _network(config, registry, layers, train.shape)
     job = Job(

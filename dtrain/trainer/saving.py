@@ -22,7 +22,7 @@ from dtrain.wording import shown
 
 from . import checkpoint as files
 from .agreement import agree
-from .cursor import load_state, read_run
+from .cursor import DATA_SEED, load_state, read_run
 from .logical import (
     Snapshot,
     slot_arrays,
@@ -225,6 +225,7 @@ class Saving:
         config = self._trainer.job.config
         return {
             "[data] (training samples)": self._trainer.batches.samples,
+            DATA_SEED: config.data.seed,
             "[train] metrics": [part.name for part in config.train.metrics],
             "[[schedule]]": [part.name for part in config.schedules],
             "[[callback]]": [part.name for part in config.callbacks],
@@ -261,7 +262,9 @@ class Saving:
 
     def _take_in(self, path: Path, checkpoint: files.Checkpoint) -> Snapshot:
         trainer, arrays, cursor = self._trainer, checkpoint.arrays, checkpoint.cursor
-        _check_kept(cursor, self._kept(), path)
+        config = trainer.job.config
+        before = {DATA_SEED: config.seed if config.data.validation else config.data.seed}
+        _check_kept(before | cursor["kept"], cursor, self._kept(), path)
         self._check_data(cursor, path)
         snapshot = snapshot_of(trainer.replica, unfitted(arrays), path)
         own = cursor.get("exchange", BEFORE_EXCHANGES)
@@ -322,8 +325,9 @@ def _write(folder: Path, keep: int, staged: Staged) -> None:
             ) from error
 
 
-def _check_kept(cursor: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:
-    recorded = cursor["kept"]
+def _check_kept(
+    recorded: Mapping[str, Any], cursor: Mapping[str, Any], now: Mapping[str, Any], path: Path
+) -> None:
     for key, value in now.items():
         if recorded.get(key) != value:
             raise CheckpointError(
