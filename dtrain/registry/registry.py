@@ -28,6 +28,8 @@ class Registry:
     def __init__(self, chosen: Mapping[Key, list[Offer]], recorded: Iterable[Mapping[str, Any]] = ()) -> None:
         self._factories: dict[Key, Factory] = {key: offers[0].factory for key, offers in chosen.items()}
         self._entries: dict[Key, Entry] = {key: _entry(offers) for key, offers in chosen.items()}
+        self.rows = [self._entries[key].as_dict() for key in sorted(self._entries)]
+        """The table as JSON values, not to be changed."""
         self.owners: dict[type, Entry] = {}
         for key, factory in reversed(self._factories.items()):
             if isinstance(factory, type):
@@ -78,7 +80,7 @@ class Registry:
 
     def table(self) -> list[Entry]:
         """Returns where every part comes from, sorted by kind and name."""
-        return sorted(self._entries.values(), key=lambda entry: (entry.kind, entry.name))
+        return [self._entries[key] for key in sorted(self._entries)]
 
     def names(self, kind: str) -> list[str]:
         """Returns the names of all parts of a kind, sorted; `layers` without the activations."""

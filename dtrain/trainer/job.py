@@ -102,8 +102,9 @@ def find_parts(
     """Returns the parts that are installed, the same on all ranks. A collective; recorded: as for `build_job`."""
     plugins = config.plugins
     registry = agree(communicator, lambda: Registry.load(plugins.prefer, plugins.block, recorded=recorded))
-    rows = [entry.as_dict() for entry in registry.table()]
-    told = communicator.share(rows)
+    if communicator.size == 1:
+        return registry
+    told = communicator.share(registry.rows)
     if any(table != told[0] for table in told):  # else there is nothing to find, on a thousand ranks as well
         tables = [[PluginEntry.from_dict(row) for row in table] for table in told]
         agree(communicator, lambda: compare(tables))

@@ -204,7 +204,7 @@ class Saving:
                 "state": self._plain(trainer.job.optimizer, point.optimizer),
             },
             "exchange": own_state(trainer.replica, trainer.update, trainer.job.config.train.exchange.name),
-            "plugins": [entry.as_dict() for entry in trainer.job.registry.table()],
+            "plugins": trainer.job.registry.rows,
         }
         return files.Checkpoint(arrays, cursor)
 
