@@ -100,7 +100,9 @@ class Binder:
 def _check_names(signature: Signature, options: Mapping[str, Any], who: str) -> None:
     for name in options:
         if not signature.takes(name):
-            raise ConfigError(f"{who} has no option {name!r}{signature.hint(name)}")
+            from dtrain.config.places import meant  # for the message alone
+
+            raise ConfigError(f"{who} has no option {name!r}{meant(name, [*signature.options])}; {signature}")
     missing = signature.missing(options)
     if missing:
         raise ConfigError(f"{who} needs the option {missing[0]!r}; {signature}")

@@ -12,7 +12,7 @@ from dtrain.errors import ConfigError, PluginError, did_you_mean, listed
 from .binding import Binder
 from .bound import Bound
 from .discovery import Extra, discover
-from .kinds import noun
+from .kinds import a, noun
 from .manager import manager_of
 from .offers import Factory, Offer, offers_of
 from .precedence import Key, choose
@@ -143,8 +143,23 @@ class Registry:
             if (candidate, name) in self._entries:
                 return candidate, name
         names = [other for candidate in kinds for other in self.names(candidate)]
-        hint = self._to_install(kinds, name) or f"{did_you_mean(name, names)}; installed: {listed(names)}"
+        hint = (
+            self._to_install(kinds, name) or f"{self._meant(kinds, name, names)}; installed: {listed(names)}"
+        )
         raise PluginError(f"no plugin provides the {noun(kind)} {name!r}{hint}")
+
+    def _meant(self, kinds: tuple[str, ...], name: str, names: list[str]) -> str:
+        """Returns which of the names may be meant, or the other kind that has a part of this very name."""
+        aliases = {
+            alias: other
+            for (kind, other), factory in self._factories.items()
+            if kind in kinds
+            for alias in getattr(factory, "__dict__", {}).get("aliases", ())
+        }
+        others = [kind for kind, other in sorted(self._entries) if other == name]
+        return did_you_mean(name, names, aliases) or "".join(
+            f"; {name!r} is {a(noun(k))}" for k in others[:1]
+        )
 
     def _to_install(self, kinds: tuple[str, ...], name: str) -> str:
         for kind in kinds:

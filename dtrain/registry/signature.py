@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from dtrain.contracts.hints import hints_of
-from dtrain.errors import PluginError, did_you_mean
+from dtrain.errors import PluginError
 from dtrain.wording import shown
 
 from .offers import Factory
@@ -46,10 +46,6 @@ class Signature:
         return [
             name for name, option in self.options.items() if option.default is REQUIRED and name not in given
         ]
-
-    def hint(self, wrong: str) -> str:
-        """Returns what to write in place of a wrong option."""
-        return f"{did_you_mean(wrong, self.options)}; {self}"
 
     def __str__(self) -> str:
         words = [

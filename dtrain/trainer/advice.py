@@ -40,6 +40,6 @@ def _equal_weights(network: Network) -> Iterator[str]:
         weights = [p.value for p in node.parameters if p.role == "weight" and p.trainable and p.size > 1]
         if weights and all(np.ptp(value) == 0 for value in weights):
             yield (
-                f"layer {node.name!r}: all-zero weights train as one unit (all of them start at "
-                f"{weights[0].flat[0]:g}); choose another initializer"
+                f"layer {node.name!r}: its weights all start at {weights[0].flat[0]:g}, so that its units learn "
+                "the same and train as one; choose another initializer"
             )

@@ -134,6 +134,15 @@ def test_options_alone_belong_to_train(dtrain):
     assert json.loads(Path("out/summary.json").read_text())["steps"] == 2
 
 
+def test_a_recipe_whose_files_are_not_there_says_how_to_name_them(dtrain):
+    ended = dtrain("train", "mnist")
+    assert (ended.code, ended.err) == (
+        2,
+        f"dtrain: {Path.cwd() / 'mnist'}: expected a folder with the files of MNIST, got no such folder; check the "
+        "path, or give another: --set data.path=FOLDER\n",
+    )
+
+
 REFUSED = {
     "trian": (
         "argument COMMAND: invalid choice: 'trian' "

@@ -17,7 +17,10 @@ ABSORBED = (
     "layer 'dense_1' has a bias that layer 'batch_norm_1' takes away again: it drifts and does nothing; "
     "leave it out (bias = false)"
 )
-EQUAL = "layer 'dense_1': all-zero weights train as one unit (all of them start at {}); choose another initializer"
+EQUAL = (
+    "layer 'dense_1': its weights all start at {}, so that its units learn the same and train as one; "
+    "choose another initializer"
+)
 CASES = {
     "a bias in front of a batch norm": ([DENSE, NORM, DENSE], [ABSORBED]),
     "no bias": ([{**DENSE, "bias": False}, NORM, DENSE], []),

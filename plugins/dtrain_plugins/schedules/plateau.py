@@ -21,6 +21,7 @@ class Plateau(Schedule):
     ValueError for an option out of range.
     """
 
+    aliases = ("ReduceLROnPlateau",)
     examples = [{}, {"factor": 0.5, "patience": 2, "cooldown": 1, "minimum": 0.01}]
 
     def __init__(
