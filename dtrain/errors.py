@@ -16,8 +16,9 @@ DtrainError
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+
+from .nearest import nearest
 
 
 class DtrainError(Exception):
@@ -77,10 +78,10 @@ class RankLost(PeerFailed):
     """Ranks of the job have died; the others may `shrink` and go on."""
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Returns `; did you mean 'x'?` for the known word nearest to `word`, or nothing."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {near[0]!r}?" if near else ""
+def did_you_mean(word: str, known: Iterable[str], aliases: Mapping[str, str] | None = None) -> str:
+    """Returns `; did you mean 'x'?` for the known word nearest to `word`, or nothing; aliases: as of `nearest`."""
+    near = nearest(word, known, aliases)
+    return f"; did you mean {near!r}?" if near is not None else ""
 
 
 def listed(names: Iterable[str]) -> str:

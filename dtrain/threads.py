@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from typing import Literal
 
 from dtrain.errors import ConfigError, on_all_ranks
@@ -19,6 +20,16 @@ VARIABLES = (
 
 WANTED = "DTRAIN_THREADS"
 """What the user wants for dtrain alone; `dtrain launch --threads` sets it."""
+
+
+_OWN = {"openblas": "OPENBLAS_NUM_THREADS", "mkl": "MKL_NUM_THREADS", "blis": "BLIS_NUM_THREADS"}
+"""What a library reads before OMP_NUM_THREADS."""
+
+_ours: dict[str, str] = {}
+"""Variables, and what dtrain has set them to in this process."""
+
+_told: dict[str, int] = {}
+"""Files of loaded libraries, and the threads that dtrain has given them."""
 
 
 def threads_for(shards: int | Literal["auto", "ranks"], local_size: int) -> int:
@@ -43,16 +54,47 @@ def _number(text: str) -> int:
 
 
 def set_threads(count: int) -> None:
-    """Sets the threads of every BLAS that NumPy may use, unless the user has set them already.
+    """Sets the threads of every BLAS that NumPy may use, unless the user has set them, by any of the variables.
 
-    DTRAIN_THREADS counts for more than what was set for other programs, too. Works through the environment
-    before NumPy is imported, and through the loaded libraries after it.
+    A variable that is not set gets what the user's others say, the first of VARIABLES first: a library prefers its own
+    to OMP_NUM_THREADS. DTRAIN_THREADS counts for more than what was set for other programs, too. Works through the
+    environment before NumPy is imported, and through the loaded libraries after it; there a lower limit that somebody
+    else has set (by threadpoolctl, or in the library) stays.
     """
+    users = {} if os.environ.get(WANTED) else set_by_user(os.environ)
+    said = next(iter(users.values()), count)
     for name in VARIABLES:
-        if os.environ.get(WANTED) or not os.environ.get(name):
-            os.environ[name] = str(count)
+        if name not in users:
+            os.environ[name] = _ours[name] = str(said)
     if "numpy" in sys.modules:
-        from threadpoolctl import threadpool_limits
+        _limit(users, said)
 
-        first = os.environ["OMP_NUM_THREADS"].split(",")[0].strip()  # OpenMP takes a list, one a level
-        threadpool_limits(int(first) if first.isdecimal() and int(first) else count)
+
+def set_by_user(environ: Mapping[str, str]) -> dict[str, int]:
+    """Returns the threads that variables ask for which dtrain has not set itself in this process."""
+    found = {
+        name: _first(environ.get(name, "")) for name in VARIABLES if environ.get(name) != _ours.get(name)
+    }
+    return {name: count for name, count in found.items() if count}
+
+
+def environment_of_user() -> dict[str, str]:
+    """Returns the environment without what dtrain has set: a process that is started decides by itself."""
+    return {name: value for name, value in os.environ.items() if _ours.get(name) != value}
+
+
+def _first(text: str) -> int:
+    """Returns the first of a list of numbers, of which OpenMP takes one a level; 0 for anything else."""
+    first = text.split(",")[0].strip()
+    return int(first) if first.isdecimal() else 0
+
+
+def _limit(users: Mapping[str, int], said: int) -> None:
+    from threadpoolctl import ThreadpoolController
+
+    for library in ThreadpoolController().lib_controllers:
+        wanted = users.get(_OWN.get(library.internal_api, ""), users.get("OMP_NUM_THREADS", said))
+        if not os.environ.get(WANTED) and library.num_threads != _told.get(library.filepath):
+            wanted = min(wanted, library.num_threads)
+        library.set_num_threads(wanted)
+        _told[library.filepath] = wanted

@@ -22,7 +22,8 @@ def parser() -> Parser:
     top = Parser(
         prog="dtrain",
         description="Trains neural networks on CPUs: on one process, or under mpirun on many.",
-        epilog="Without a command: trains the recipe 'digits'. Under `mpirun -n N dtrain …` the same, on N ranks.",
+        epilog="Under `mpirun -n N dtrain …` a command runs on N ranks; without one, `mpirun -n N dtrain` trains the "
+        "recipe 'digits'. Options alone belong to `train`.",
         allow_abbrev=False,
     )
     top.add_argument("--version", action="version", version=f"dtrain {__version__}")

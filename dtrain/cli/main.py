@@ -8,6 +8,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dtrain.communicator.environment import Launched
+
     from .guard import Scope
 
 
@@ -32,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str], scope: Scope) -> int:
     from .arguments import parser
 
-    options = parser().parse_args(_with_command(arguments))
+    options = parser().parse_args(_with_command(arguments, scope.launched))
     if options.command == "train":
         from .train import train
 
@@ -68,8 +70,13 @@ def _run(arguments: list[str], scope: Scope) -> int:
     return 0
 
 
-def _with_command(arguments: list[str]) -> list[str]:
-    """Without a command, `dtrain` and `dtrain --set …` train."""
-    if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help", "--version")):
+def _with_command(arguments: list[str], started: Launched | None) -> list[str]:
+    """Returns the arguments with a command: without one, options train; nothing at all trains under a launcher.
+
+    In a shell, nothing at all shows the help.
+    """
+    if not arguments:
+        return ["train"] if started else ["--help"]
+    if arguments[0].startswith("-") and arguments[0] not in ("-h", "--help", "--version"):
         return ["train", *arguments]
     return arguments

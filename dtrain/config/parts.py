@@ -8,7 +8,7 @@ from typing import Any
 from dtrain.errors import ConfigError
 from dtrain.wording import shown
 
-from .checks import FRACTION, IDS, WORD, one_of
+from .checks import FRACTION, IDS, WORD, one_of, whole
 from .schema import DataPart, LayerPart, Part, RegularizerPart, SchedulePart
 from .table import Table, at
 
@@ -43,10 +43,12 @@ def read_regularizer(value: Any, place: str, source: str) -> RegularizerPart:
 def read_data(value: Any, place: str, source: str) -> DataPart:
     """Returns `[data]` with its transforms."""
     name, table = _named(value, place, source)
-    validation, transforms = table.take("validation", FRACTION, 0.0), table.take_raw("transform")
+    validation, seed = table.take("validation", FRACTION, 0.0), table.take("seed", whole(0), 0)
+    transforms = table.take_raw("transform")
     return DataPart(
         name=name,
         validation=validation,
+        seed=seed,
         transforms=_transforms(transforms, source),
         options=table.rest(),
         where=table.where,

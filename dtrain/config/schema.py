@@ -19,6 +19,11 @@ class Part:
     options: Mapping[str, Any] = field(default_factory=dict)
     where: str = field(default="", compare=False)
 
+    @property
+    def shared(self) -> Mapping[str, Any]:
+        """The engine's keys that the part gets as options, too, where its signature names them."""
+        return {}
+
 
 @dataclass(frozen=True, kw_only=True)
 class LayerPart(Part):
@@ -53,7 +58,13 @@ class DataPart(Part):
 
     validation: float = 0.0
     """The fraction that is held out, 0 ≤ validation < 1, unless the dataset brings its own split."""
+    seed: int = 0
+    """Chooses the rows that are held out; a dataset with an option `seed` gets it, too."""
     transforms: tuple[Part, ...] = ()
+
+    @property
+    def shared(self) -> Mapping[str, Any]:
+        return {"seed": self.seed}
 
 
 @dataclass(frozen=True, kw_only=True)

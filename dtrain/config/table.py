@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from dtrain.errors import ConfigError, did_you_mean, listed
+from dtrain.errors import ConfigError, listed
 from dtrain.wording import shown
 
 from .checks import Check, WrongValueError
+from .places import meant
 
 REQUIRED: Any = object()
 
@@ -58,7 +59,7 @@ class Table:
                 place = f"in {self.place}" if self.place else "at the top level"
                 raise ConfigError(
                     f"{at(self.source, f'unknown key {key!r} {place}')}"
-                    f"{did_you_mean(key, known)}; known: {listed(known)}"
+                    f"{meant(key, list(known), self.place)}; known: {listed(known)}"
                 )
 
     def error(self, key: str, expected: str, value: object) -> ConfigError:

@@ -3,7 +3,7 @@
 from .activation import Activation
 from .callback import Callback, Run
 from .configurable import number_options
-from .dataset import ArrayRows, Dataset, MappedRows, Rows, Subset, columns_of, numbers_of_classes
+from .dataset import ArrayRows, Dataset, MappedRows, Rows, Subset, columns_of, numbers_of_classes, own_numbers
 from .exchange import Exchange, GradientExchange, GradientPart, Messages, Moves, ValueExchange, ValuePart
 from .initializer import Initializer
 from .layer import Layer, StatisticsOver
@@ -71,4 +71,5 @@ __all__ = [
     "columns_of",
     "number_options",
     "numbers_of_classes",
+    "own_numbers",
 ]

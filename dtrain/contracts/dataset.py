@@ -73,6 +73,17 @@ class Subset:
     def rows(self, indices: Array) -> tuple[Array, Array | None]:
         return self.of.rows(self.indices[indices])
 
+    def own_numbers(self, indices: Array) -> Array:
+        """Return the numbers that these samples have in the dataset, by which messages call them."""
+        return own_numbers(self.of, self.indices[indices])
+
+
+def own_numbers(rows: Rows, indices: Array) -> Array:
+    """Return the numbers that samples have in the dataset of which `rows` is all, a part, or another view."""
+    find = getattr(rows, "own_numbers", None)
+    found: Array = indices if find is None else find(indices)
+    return found
+
 
 class Dataset(Configurable):
     """Samples to train on, and maybe samples of its own to validate on.
@@ -129,6 +140,10 @@ class MappedRows:
         if y is not None and self._classes is not None:
             y = self._classes.take(y)
         return x, y
+
+    def own_numbers(self, indices: Array) -> Array:
+        """Return the numbers that these samples have in the dataset."""
+        return own_numbers(self._of, indices)
 
 
 def _matching(recorded: Schema, found: Schema) -> tuple[Array | None, Array | None]:

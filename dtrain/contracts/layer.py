@@ -88,6 +88,12 @@ class Layer(Configurable):
     the last batch of an epoch is so short, or statistics across one sample are of one value.
     """
 
+    grid: Shape = ()
+    """The shape of one input sample of a layer that takes it as places and, last, channels; set in `build`.
+
+    Then the user is warned where the data look as if their channels came first. (): another layer.
+    """
+
     def build(self, shape: Shape, make: Maker) -> Shape:
         """Makes parameters and state; takes the shape of one input sample, returns that of one output sample."""
         return shape

@@ -39,11 +39,17 @@ class Course(Run, Protocol):
         """Trains as the config says, from here to the end: what a run without a procedure does."""
 
     def mark(self) -> object:
-        """Returns a copy of all that training changes: parameters, running statistics, the optimizer's slots, and
-        where schedules and the order of the samples stand."""
+        """Returns a copy of all that training changes.
+
+        Parameters, running statistics, slots, the `state` of the optimizer, of schedules and callbacks, the figures
+        of the epoch, a stop, and where the order of the samples stands.
+        """
 
     def rewind(self, mark: object) -> None:
-        """Goes back to where `mark` was called."""
+        """Goes back to where `mark` was called, as often as wanted; the same steps then give the same bits.
+
+        The lines of metrics.jsonl that came since are dropped. A time limit that is over stays over.
+        """
 
     def note(self, **figures: Any) -> None:
         """Keeps figures (JSON values) for summary.json, under "procedure"."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from dtrain.contracts import own_numbers
 from dtrain.engine.shards import Layout
 from dtrain.random import Stream
 
@@ -115,15 +116,16 @@ class Batches:
         return Batch(layout, place, self._cast(x), y, problem, self._parts > 1)
 
     def _problem(self, x: Array, y: Array | None, indices: Array) -> str | None:
-        """Returns what is wrong with rows that were never looked at before."""
+        """Returns what is wrong with rows that were never looked at before; they are called as the dataset does."""
+        numbers = own_numbers(self._rows, indices)
         for name, array in (("x", x), ("y", y)):
             if array is not None and array.dtype.kind == "f" and not np.isfinite(array).all():
                 bad = ~np.isfinite(array.reshape(len(array), -1)).all(axis=1)
-                return f"[data]: {name} of sample {indices[bad.argmax()]} is not finite; clean the data"
+                return f"[data]: {name} of sample {numbers[bad.argmax()]} is not finite; clean the data"
         try:
             self._check(y)
         except ValueError as error:
-            return f"[data], samples {indices.min()} to {indices.max()}: {error}"
+            return f"[data], samples {numbers.min()} to {numbers.max()}: {error}"
         return None
 
     def _layout(self, rows: int) -> Layout:

@@ -1,4 +1,4 @@
-"""Samples held out for validation: chosen by the seed, the same on every rank."""
+"""Samples held out for validation: chosen by `[data] seed`, the same on every rank."""
 
 from __future__ import annotations
 

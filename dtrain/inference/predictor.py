@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dtrain.contracts import own_numbers
 from dtrain.data import Batch
 from dtrain.engine import Layout
 from dtrain.errors import ConfigError, did_you_mean, listed
@@ -69,16 +70,16 @@ class Predictor:
         for index in range(batches.count):
             for batch in batches.cut(index):
                 first = batch.place + batch.layout.start
-                self._look_at(batch, first)
+                self._look_at(batch, rows, first)
                 with np.errstate(all="ignore"), blaming(self._trained.registry):
                     found = self._of(batch)
                 yield slice(first, first + batch.layout.local), found
 
-    def _look_at(self, batch: Batch, first: int) -> None:
+    def _look_at(self, batch: Batch, rows: Rows, first: int) -> None:
         self.problem = self.problem or batch.problem
         if not np.isfinite(batch.x).all():
             odd = np.flatnonzero(~np.isfinite(batch.x.reshape(len(batch.x), -1)).all(axis=1))
-            self.first_odd = self.first_odd if self.odd else first + int(odd[0])
+            self.first_odd = self.first_odd if self.odd else int(own_numbers(rows, first + odd[:1])[0])
             self.odd += len(odd)
 
     def _of(self, batch: Batch) -> tuple[Array, ...]:

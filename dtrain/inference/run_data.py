@@ -50,7 +50,7 @@ def _of_split(trained: Trained, split: str) -> Rows:
     config, dataset = trained.config, trained.dataset
     if split == "all":
         return dataset.train
-    train, validation = hold_out(dataset, config.data.validation, config.seed)
+    train, validation = hold_out(dataset, config.data.validation, trained.data_seed)
     rows = train if split == "train" else validation
     if rows is None:
         raise ConfigError(
@@ -66,11 +66,13 @@ def _changes(trained: Trained, split: str) -> list[str]:
         return []
     now = record_of(trained.dataset)
     divided = split != "all" and trained.dataset.validation is None and config.validation > 0
-    if divided and config.validation != own.validation:
-        raise ConfigError(
-            f"{config.where} validation: expected {own.validation}, with which the run held samples out, got "
-            f"{config.validation}; leave it as it was, or take all samples with --split all"
-        )
+    for key in ("validation", "seed") if divided else ():
+        kept, wanted = getattr(own, key), getattr(config, key)
+        if kept != wanted:
+            raise ConfigError(
+                f"{config.where} {key}: expected {kept}, with which the run held samples out, got "
+                f"{wanted}; leave it as it was, or take all samples with --split all"
+            )
     change = changed(recorded, now) if divided else _of_one_split(recorded, now, split)
     if change is None:
         return []

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from dtrain.config import Config, Part, load
 from dtrain.contracts import Schema
-from dtrain.data import Batches, DataRecord, hold_out
+from dtrain.data import Batches, DataRecord
 from dtrain.engine import Replica, resolve_shards
 from dtrain.errors import CheckpointError, ConfigError, listed
 from dtrain.registry import Registry, blaming
 from dtrain.trainer import agree
 from dtrain.trainer.checkpoint import BEST, SUFFIX, Checkpoint, name_of, newest
-from dtrain.trainer.cursor import read_run
+from dtrain.trainer.cursor import DATA_SEED, read_run
 from dtrain.trainer.job import build_network, conform, find_parts
 from dtrain.trainer.logical import snapshot_of
 
@@ -70,6 +70,12 @@ class Trained:
 
         cut = replica.shards, replica.first, replica.last
         return Batches(rows, self.config.train.batch_size, *cut, network.dtype, check=check)
+
+    @property
+    def data_seed(self) -> int:
+        """What chose the rows that are held out: in runs of before `[data] seed`, the run's seed."""
+        config = self.config
+        return config.data.seed if DATA_SEED in self.cursor["kept"] else config.seed
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -160,8 +166,8 @@ def _input_shape(config: Config, registry: Registry, checkpoint: Checkpoint) -> 
     if recorded is not None:
         return tuple(recorded)
     dataset: Dataset = _made(registry, "datasets", config.data)
-    return hold_out(dataset, config.data.validation, config.seed)[0].shape
+    return dataset.train.shape
 
 
 def _made(registry: Registry, kind: str, part: Part) -> Any:
-    return registry.bind(kind, part.name, part.options, part.where).build()
+    return registry.bind(kind, part.name, part.options, part.where, part.shared).build()

@@ -35,11 +35,14 @@ class Binder:
     def __init__(self, finder: Finder) -> None:
         self._finder = finder
 
-    def bind(self, kind: str, name: str, options: Mapping[str, Any], where: str) -> Bound:
+    def bind(
+        self, kind: str, name: str, options: Mapping[str, Any], where: str, shared: Mapping[str, Any]
+    ) -> Bound:
         """Returns the part with its options checked; see `Registry.bind`."""
         entry, factory = self._finder.find(kind, name, where)
         who = f"{noun(entry.kind)} {name!r} from {entry.origin}"
         signature = signature_of(factory, who)
+        options = {key: value for key, value in shared.items() if key in signature.options} | dict(options)
         _check_names(signature, options, f"{where}: {who}")
         bound = Bound(
             entry,
@@ -85,19 +88,21 @@ class Binder:
         if isinstance(value, contract):
             return value
         if isinstance(value, str):
-            return self.bind(kind, value, {}, where)
+            return self.bind(kind, value, {}, where, {})
         options = dict(value)
         name = options.pop("name", None)
         if not isinstance(name, str):
             raise ConfigError(f"{where} name: expected the name of one of the {kind}, got {shown(name)}")
         extra = _engine_keys(options, where) if kind == "layers" else {}
-        return replace(self.bind(kind, name, options, where), extra=extra)
+        return replace(self.bind(kind, name, options, where, {}), extra=extra)
 
 
 def _check_names(signature: Signature, options: Mapping[str, Any], who: str) -> None:
     for name in options:
         if not signature.takes(name):
-            raise ConfigError(f"{who} has no option {name!r}{signature.hint(name)}")
+            from dtrain.config.places import meant  # for the message alone
+
+            raise ConfigError(f"{who} has no option {name!r}{meant(name, [*signature.options])}; {signature}")
     missing = signature.missing(options)
     if missing:
         raise ConfigError(f"{who} needs the option {missing[0]!r}; {signature}")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, time
 from enum import Enum
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from dtrain.contracts import KINDS
-from dtrain.errors import ConfigError, PluginError, UserError
+from dtrain.errors import ConfigError, DataError, PluginError, UserError
 from dtrain.wording import shown
 
 from .cause import cause, one_line
@@ -55,7 +56,9 @@ class Bound:
         options = {name: _built(value) for name, value in self.options.items()}
         try:
             part = self.factory(**options)
-        except UserError:
+        except UserError as error:
+            if isinstance(error, DataError) and (hint := self._another_path(str(error))):
+                raise DataError(f"{error}{hint}") from error
             raise
         except ValueError as error:
             message = one_line(error) or cause(error)
@@ -64,6 +67,14 @@ class Bound:
             error.add_note(f"while building {self}")
             raise
         return self._checked(part)
+
+    def _another_path(self, message: str) -> str:
+        """Returns how to give another path where a message is about one that is not there, or about what is in it."""
+        for name, value in self.options.items():
+            if isinstance(value, Path) and str(value) in message and not value.is_file():
+                what = "FILE" if value.suffix else "FOLDER"
+                return f", or give another: --set {_key_of(self.where)}.{name}={what}"
+        return ""
 
     def _checked(self, part: Any) -> Any:
         contract = KINDS[self.kind]
@@ -94,6 +105,16 @@ class Bound:
                     ) from error
         table |= {name: _plain(value) for name, value in self.extra.items()}
         return {name: value for name, value in table.items() if value is not None}
+
+
+def _key_of(where: str) -> str:
+    """Returns the key of a place as `--set` takes it: `data.transform.0` of `run.toml: [[data.transform]] #1`."""
+    place = where.rpartition(": ")[2].replace("]", "").replace("[", "")
+    number = re.compile(r"#(\d+)")
+    return ".".join(
+        str(int(found[1]) - 1) if (found := number.fullmatch(word)) else word
+        for word in re.findall(r"[^\s,]+", place)
+    )
 
 
 def _built(value: Any) -> Any:

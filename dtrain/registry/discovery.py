@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from importlib.metadata import EntryPoint, entry_points
 
 from dtrain.errors import PluginError, did_you_mean, listed
 
 from .cause import cause
-from .markers import PROJECT
+from .installed import Found, installed
 from .plugin import Plugin
 
 Extra = Iterable[tuple[str, object]]
@@ -21,7 +20,7 @@ def discover(block: Collection[str] = (), extra: Extra = ()) -> list[Plugin]:
     A blocked plugin is not even imported, so that a broken one can be blocked.
     Raises PluginError when one cannot be loaded, when a name is taken twice, or when there is none at all.
     """
-    points, extra = _unique(entry_points(group=PROJECT)), list(extra)
+    points, extra = _unique(installed()), list(extra)
     if not points and not extra:
         raise PluginError(
             "no plugin is installed, not even dtrain's own parts: "
@@ -35,20 +34,18 @@ def discover(block: Collection[str] = (), extra: Extra = ()) -> list[Plugin]:
     return [plugins[name] for name in sorted(plugins)]
 
 
-def _unique(points: Iterable[EntryPoint]) -> dict[str, EntryPoint]:
-    unique: dict[str, EntryPoint] = {}
-    for point in sorted(points, key=lambda point: (point.name, point.value, str(_plugin(point)))):
-        first = unique.setdefault(point.name, point)
+def _unique(points: Iterable[Found]) -> dict[str, Found]:
+    unique: dict[str, Found] = {}
+    for found in sorted(points, key=lambda one: (one.point.name, one.point.value, str(_plugin(one)))):
+        first = unique.setdefault(found.point.name, found)
         # An editable install and a wheel of one distribution are one plugin, seen twice on sys.path.
-        if (first.value, _plugin(first).distribution) != (point.value, _plugin(point).distribution):
-            raise PluginError(_taken(point.name, _plugin(first), _plugin(point)))
+        if (first.point.value, first.distribution) != (found.point.value, found.distribution):
+            raise PluginError(_taken(found.point.name, _plugin(first), _plugin(found)))
     return unique
 
 
-def _plugin(point: EntryPoint, value: object = None) -> Plugin:
-    name = point.dist.name if point.dist else None
-    version = point.dist.version if point.dist else None
-    return Plugin(point.name, name or "unknown", version or "of unknown version", value)
+def _plugin(found: Found, value: object = None) -> Plugin:
+    return Plugin(found.point.name, found.distribution, found.version, value)
 
 
 def _taken(name: str, *holders: Plugin) -> str:
@@ -69,12 +66,13 @@ def _check_block(block: Collection[str], names: list[str]) -> None:
             )
 
 
-def _load(point: EntryPoint) -> Plugin:
+def _load(found: Found) -> Plugin:
+    point = found.point
     try:
-        return _plugin(point, point.load())
+        return _plugin(found, point.load())
     except (Exception, SystemExit) as error:  # a module that is a script may end in sys.exit()
         raise PluginError(
-            f"{_plugin(point)} cannot be loaded from {point.value!r}: {cause(error)}; "
+            f"{_plugin(found)} cannot be loaded from {point.value!r}: {cause(error)}; "
             f'repair or uninstall it, or skip it with [plugins] block = ["{point.name}"]'
         ) from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
+from types import ModuleType
 
 import pluggy
 
@@ -19,8 +20,33 @@ from .plugin import Plugin
 HOOKS = tuple(hook_of(kind) for kind in KINDS)
 
 
+_last: tuple[list[tuple[Plugin, dict[str, object]]], pluggy.PluginManager] | None = None
+
+
 def manager_of(plugins: Iterable[Plugin]) -> pluggy.PluginManager:
-    """Returns a manager that knows these plugins. Raises PluginError for one with hooks that do not fit."""
+    """Returns a manager that knows these plugins. Raises PluginError for one with hooks that do not fit.
+
+    It is that of the last call where the plugins are the same modules, in which nothing has been replaced.
+    """
+    global _last
+    plugins, last = list(plugins), _last
+    if last is not None and len(last[0]) == len(plugins) and all(map(_unchanged, last[0], plugins)):
+        return last[1]
+    manager = _manager_of(plugins)
+    if all(isinstance(plugin.value, ModuleType) for plugin in plugins):
+        _last = [(plugin, dict(vars(plugin.value))) for plugin in plugins], manager
+    return manager
+
+
+def _unchanged(before: tuple[Plugin, dict[str, object]], now: Plugin) -> bool:
+    plugin, held = before
+    if plugin != now or plugin.value is not now.value:
+        return False
+    holds = vars(now.value)
+    return holds.keys() == held.keys() and all(holds[name] is value for name, value in held.items())
+
+
+def _manager_of(plugins: Iterable[Plugin]) -> pluggy.PluginManager:
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(hookspecs)
     for plugin in plugins:

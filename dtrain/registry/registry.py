@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from dtrain.contracts import KINDS
@@ -11,7 +12,7 @@ from dtrain.errors import ConfigError, PluginError, did_you_mean, listed
 from .binding import Binder
 from .bound import Bound
 from .discovery import Extra, discover
-from .kinds import noun
+from .kinds import a, noun
 from .manager import manager_of
 from .offers import Factory, Offer, offers_of
 from .precedence import Key, choose
@@ -27,6 +28,8 @@ class Registry:
     def __init__(self, chosen: Mapping[Key, list[Offer]], recorded: Iterable[Mapping[str, Any]] = ()) -> None:
         self._factories: dict[Key, Factory] = {key: offers[0].factory for key, offers in chosen.items()}
         self._entries: dict[Key, Entry] = {key: _entry(offers) for key, offers in chosen.items()}
+        self.rows = [self._entries[key].as_dict() for key in sorted(self._entries)]
+        """The table as JSON values, not to be changed."""
         self.owners: dict[type, Entry] = {}
         for key, factory in reversed(self._factories.items()):
             if isinstance(factory, type):
@@ -77,7 +80,7 @@ class Registry:
 
     def table(self) -> list[Entry]:
         """Returns where every part comes from, sorted by kind and name."""
-        return sorted(self._entries.values(), key=lambda entry: (entry.kind, entry.name))
+        return [self._entries[key] for key in sorted(self._entries)]
 
     def names(self, kind: str) -> list[str]:
         """Returns the names of all parts of a kind, sorted; `layers` without the activations."""
@@ -96,13 +99,20 @@ class Registry:
         cls = part if isinstance(part, type) else type(part)
         return next((self.owners[base] for base in cls.__mro__ if base in self.owners), None)
 
-    def bind(self, kind: str, name: str, options: Mapping[str, Any], where: str) -> Bound:
+    def bind(
+        self,
+        kind: str,
+        name: str,
+        options: Mapping[str, Any],
+        where: str,
+        shared: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Bound:
         """Returns a part with its options checked against its signature; nothing of the part is called yet.
 
-        where: what messages begin with, such as `[optimizer]`.
+        where: what messages begin with, such as `[optimizer]`. shared: further options, for a part that has them.
         Raises ConfigError for a part or an option that does not exist, is missing, or has a wrong value.
         """
-        return Binder(self).bind(kind, name, options, where)
+        return Binder(self).bind(kind, name, options, where, shared)
 
     def find(self, kind: str, name: str, where: str) -> tuple[Entry, Factory]:
         """Returns a part's entry and factory. Raises ConfigError, which begins with `where`."""
@@ -133,8 +143,23 @@ class Registry:
             if (candidate, name) in self._entries:
                 return candidate, name
         names = [other for candidate in kinds for other in self.names(candidate)]
-        hint = self._to_install(kinds, name) or f"{did_you_mean(name, names)}; installed: {listed(names)}"
+        hint = (
+            self._to_install(kinds, name) or f"{self._meant(kinds, name, names)}; installed: {listed(names)}"
+        )
         raise PluginError(f"no plugin provides the {noun(kind)} {name!r}{hint}")
+
+    def _meant(self, kinds: tuple[str, ...], name: str, names: list[str]) -> str:
+        """Returns which of the names may be meant, or the other kind that has a part of this very name."""
+        aliases = {
+            alias: other
+            for (kind, other), factory in self._factories.items()
+            if kind in kinds
+            for alias in getattr(factory, "__dict__", {}).get("aliases", ())
+        }
+        others = [kind for kind, other in sorted(self._entries) if other == name]
+        return did_you_mean(name, names, aliases) or "".join(
+            f"; {name!r} is {a(noun(k))}" for k in others[:1]
+        )
 
     def _to_install(self, kinds: tuple[str, ...], name: str) -> str:
         for kind in kinds:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from dtrain.contracts.hints import hints_of
-from dtrain.errors import PluginError, did_you_mean
+from dtrain.errors import PluginError
 from dtrain.wording import shown
 
 from .offers import Factory
@@ -46,10 +47,6 @@ class Signature:
             name for name, option in self.options.items() if option.default is REQUIRED and name not in given
         ]
 
-    def hint(self, wrong: str) -> str:
-        """Returns what to write in place of a wrong option."""
-        return f"{did_you_mean(wrong, self.options)}; {self}"
-
     def __str__(self) -> str:
         words = [
             name if option.default is REQUIRED else f"{name} = {shown(option.default)}"
@@ -63,6 +60,16 @@ def signature_of(factory: Factory, who: str) -> Signature:
 
     who: the part and its plugin, for the message.
     """
+    made_by = factory.__init__ if isinstance(factory, type) else factory  # type: ignore[misc]
+    try:
+        return _signature_of(factory, made_by, who)
+    except TypeError:  # a callable that cannot be hashed
+        return _signature_of.__wrapped__(factory, made_by, who)
+
+
+@lru_cache(maxsize=1024)
+def _signature_of(factory: Factory, _: object, who: str) -> Signature:
+    """_: the function whose options they are; a class with another `__init__` than before is read anew."""
     parameters = inspect.signature(factory).parameters.values()
     hints = _hints(factory, who)
     options: dict[str, Option] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from dtrain.errors import PluginError
@@ -37,7 +37,7 @@ class Entry:
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the entry as JSON values."""
-        return asdict(self)
+        return dict(vars(self))
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> Entry:

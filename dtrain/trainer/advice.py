@@ -12,9 +12,27 @@ if TYPE_CHECKING:
     from dtrain.engine.network import Node
 
 
+FEW_CHANNELS = (1, 3, 4)
+"""Of images as they are stored: grey, red-green-blue, and these with transparency."""
+
+
 def warnings_of(network: Network) -> list[str]:
     """Returns warnings, one line each. The parameters have their first values."""
-    return [*_absorbed_biases(network), *_equal_weights(network)]
+    return [*_absorbed_biases(network), *_equal_weights(network), *_channels_first(network)]
+
+
+def _channels_first(network: Network) -> Iterator[str]:
+    """Images (C, H, W) are taken for ones of height C with W channels by a layer that wants (H, W, C)."""
+    shape = network.input_shape
+    if len(shape) != 3 or shape[0] not in FEW_CHANNELS or min(shape[1:]) <= max(shape[0], *FEW_CHANNELS):
+        return
+    for name, layer in network.layers.items():
+        if layer.grid == shape:
+            yield (
+                f"layer {name!r} takes samples {shape} as {shape[0]}×{shape[1]} places of {shape[2]} channels each; if "
+                f"they are images with the {shape[0]} channels first, put a transpose before it: axes = [1, 2, 0]"
+            )
+            return
 
 
 def _absorbed_biases(network: Network) -> Iterator[str]:
@@ -40,6 +58,6 @@ def _equal_weights(network: Network) -> Iterator[str]:
         weights = [p.value for p in node.parameters if p.role == "weight" and p.trainable and p.size > 1]
         if weights and all(np.ptp(value) == 0 for value in weights):
             yield (
-                f"layer {node.name!r}: all-zero weights train as one unit (all of them start at "
-                f"{weights[0].flat[0]:g}); choose another initializer"
+                f"layer {node.name!r}: its weights all start at {weights[0].flat[0]:g}, so that its units learn "
+                "the same and train as one; choose another initializer"
             )

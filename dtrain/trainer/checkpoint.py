@@ -73,7 +73,9 @@ def _stream(file: BinaryIO, checkpoint: Checkpoint) -> None:
     arrays = {name: _little_endian(array) for name, array in checkpoint.arrays.items()}
     cursor = json.dumps({"format": FORMAT, **checkpoint.cursor})
     places, sha = _places(arrays), hashlib.sha256(cursor.encode())
-    start = len(_header(arrays, places, cursor, sha.hexdigest()))
+    unknown = sha.hexdigest()
+    header = _header(arrays, places, cursor, unknown)
+    start = len(header)
     for name in sorted(arrays):
         sha.update(_title(name, arrays[name]))
         file.seek(start + places[name])
@@ -83,7 +85,8 @@ def _stream(file: BinaryIO, checkpoint: Checkpoint) -> None:
             sha.update(piece)
             file.write(piece)
     file.seek(0)
-    file.write(_header(arrays, places, cursor, sha.hexdigest()))
+    before, _, behind = header.rpartition(b'"sha256": "' + unknown.encode())
+    file.write(before + b'"sha256": "' + sha.hexdigest().encode() + behind)
 
 
 def _places(arrays: Mapping[str, Array]) -> dict[str, int]:

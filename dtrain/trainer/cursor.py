@@ -18,6 +18,9 @@ Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 Figures = dict[str, float]
 State = dict[str, Any]
 
+DATA_SEED = "[data] seed"
+"""The key under which `kept` holds the seed of the rows that are held out, since there is one of their own."""
+
 
 class EpochSoFar(TypedDict):
     """What the epoch has added up."""

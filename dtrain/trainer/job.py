@@ -102,8 +102,9 @@ def find_parts(
     """Returns the parts that are installed, the same on all ranks. A collective; recorded: as for `build_job`."""
     plugins = config.plugins
     registry = agree(communicator, lambda: Registry.load(plugins.prefer, plugins.block, recorded=recorded))
-    rows = [entry.as_dict() for entry in registry.table()]
-    told = communicator.share(rows)
+    if communicator.size == 1:
+        return registry
+    told = communicator.share(registry.rows)
     if any(table != told[0] for table in told):  # else there is nothing to find, on a thousand ranks as well
         tables = [[PluginEntry.from_dict(row) for row in table] for table in told]
         agree(communicator, lambda: compare(tables))
@@ -115,7 +116,7 @@ def _build(config: Config, registry: Registry, ranks: int, schema: Schema | None
     bound: dict[int, Bound] = {}
 
     def table_of(kind: str, part: Part) -> dict[str, Any]:
-        bound[id(part)] = registry.bind(kind, part.name, part.options, part.where)
+        bound[id(part)] = registry.bind(kind, part.name, part.options, part.where, part.shared)
         return bound[id(part)].resolved()
 
     def made(part: Part) -> Any:
@@ -136,7 +137,7 @@ def _build(config: Config, registry: Registry, ranks: int, schema: Schema | None
     if schema is not None:
         conform(dataset, schema, config.data.where)
     check_split(dataset, config.data)
-    train, validation = hold_out(dataset, config.data.validation, config.seed)
+    train, validation = hold_out(dataset, config.data.validation, config.data.seed)
     scaled = scale_lr(config, optimizer, len(train))
     network = _network(config, registry, layers, train.shape)
     job = Job(

@@ -16,6 +16,7 @@ from dtrain.wording import shown
 
 from .agreement import agree
 from .logical import Snapshot, take
+from .point import Point, go_back, take_point
 from .schedules import range_of
 
 if TYPE_CHECKING:
@@ -38,15 +39,13 @@ class Interrupted(Exception):
 
 @dataclass(frozen=True)
 class Mark:
-    """All that training changes, as it once was."""
+    """All that training changes, as it once was: a point, and the flat arrays at it."""
 
+    point: Point
     snapshot: Snapshot
     slots: dict[str, Array]
     unsent: dict[str, Array]
     """The slots of the exchange."""
-    place: tuple[int, int, int]
-    so_far: dict[str, Any]
-    schedules: list[dict[str, Any]]
 
 
 class Lead:
@@ -105,27 +104,28 @@ class Lead:
         """Returns a copy of all that training changes."""
         trainer = self._trainer
         return Mark(
+            take_point(trainer, None, acted=True),
             take(trainer.replica),
             {name: own.copy() for name, own in trainer.update.slots.items()},
             {name: own.copy() for name, own in trainer.replica.exchange.slots.items()},
-            (trainer.position, trainer.step, trainer.skipped),
-            trainer.so_far.state(),
-            trainer.driver.state(),
         )
 
     def rewind(self, mark: object) -> None:
-        """Goes back to a mark. A collective."""
+        """Goes back to a mark. A collective. Time is not taken back: a run whose time limit is over stays stopped."""
         assert isinstance(mark, Mark)
         trainer = self._trainer
+        over = trainer.limited
+        go_back(trainer, mark.point._replace(folder=str(trainer.folder.path) if trainer.opened else None))
+        if over:
+            trainer.end_of_time()
         trainer.replica.restore((mark.snapshot.values, mark.snapshot.states))
         for name, own in trainer.update.slots.items():
             own[...] = mark.slots[name]
         for name, own in trainer.replica.exchange.slots.items():
             own[...] = mark.unsent[name]
-        trainer.position, trainer.step, trainer.skipped = mark.place
-        trainer.so_far.load_state(mark.so_far)
-        trainer.driver.load_state(mark.schedules)
         trainer.driver.drive(trainer.step)
+        if trainer.opened:
+            trainer.folder.cut_metrics(trainer.epoch)
 
     def note(self, **figures: Any) -> None:
         """Keeps figures for the summary."""

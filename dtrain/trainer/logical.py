@@ -22,10 +22,13 @@ BEFORE_FIT = "before_fit/"
 
 @dataclass
 class Snapshot:
-    """A copy of all values (flat) and states of a network."""
+    """A copy of all values (flat) and states of a network; never changed, so that copies of states share it."""
 
     values: Array
     states: list[Array]
+
+    def __deepcopy__(self, _: object) -> Snapshot:
+        return self
 
 
 def take(replica: Replica) -> Snapshot:

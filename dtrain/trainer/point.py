@@ -1,7 +1,12 @@
-"""Where a run can go back to when ranks die: a moment after a step, all of it but the flat arrays."""
+"""All that training changes but the flat arrays: the one list of it.
+
+Recovery goes back to a point when ranks are lost, a procedure's mark holds one, and a checkpoint's cursor is written
+from one.
+"""
 
 from __future__ import annotations
 
+from copy import deepcopy
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,7 +31,7 @@ class Point(NamedTuple):  # one a step: a frozen dataclass takes four times as l
 
     What follows an update: callbacks, the end of an epoch, a checkpoint. counters: in the order of COUNTERS.
     sums: what the epoch has added up. saving: the best loss, the step saved last. schedules, optimizer,
-    callbacks: their states. states: running statistics. folder: where the run is written; None: not yet.
+    callbacks: copies of their states. states: running statistics. folder: where the run is written; None: not yet.
     """
 
     acted: bool
@@ -51,8 +56,8 @@ def take_point(trainer: Trainer, before: Point | None, acted: bool) -> Point:
     before: the one before it; until `acted`, no schedule or callback has been called since.
     """
     if before is None or acted:
-        schedules = trainer.driver.state()
-        callbacks = [dict(callback.state()) for callback in trainer.job.callbacks]
+        schedules = deepcopy(trainer.driver.state())  # a part may return a list that it will append to
+        callbacks = [deepcopy(dict(callback.state())) for callback in trainer.job.callbacks]
     else:
         schedules, callbacks = before.schedules, before.callbacks
     return Point(
@@ -61,7 +66,7 @@ def take_point(trainer: Trainer, before: Point | None, acted: bool) -> Point:
         trainer.so_far.state(),
         trainer.saving.state(),
         schedules,
-        trainer.job.optimizer.state(),
+        deepcopy(trainer.job.optimizer.state()),
         callbacks,
         [state.value for state in trainer.replica.network.states],
         str(trainer.folder.path) if trainer.opened else None,
@@ -74,10 +79,10 @@ def go_back(trainer: Trainer, point: Point) -> None:
         setattr(trainer, name, value)
     trainer.so_far.load_state(point.sums)
     trainer.saving.load_state(point.saving)
-    trainer.driver.load_state(point.schedules)
-    trainer.job.optimizer.load_state(point.optimizer)
+    trainer.driver.load_state(deepcopy(point.schedules))  # a part may keep what it is given, and change it
+    trainer.job.optimizer.load_state(deepcopy(point.optimizer))
     for callback, state in zip(trainer.job.callbacks, point.callbacks, strict=True):
-        callback.load_state(dict(state))
+        callback.load_state(deepcopy(state))
     for running, value in zip(trainer.replica.network.states, point.states, strict=True):
         running.value = value
     trainer.set_out(point.acted, point.folder)

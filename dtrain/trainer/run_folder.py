@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import cache
 from math import inf, isfinite, nan
 from pathlib import Path
 from time import strftime
@@ -157,11 +158,11 @@ class RunFolder:
         if not self.writes:
             return
         self._unfinish()
-        self._cut_metrics(inf if epochs is None else epochs)
+        self.cut_metrics(inf if epochs is None else epochs)
         lasting = replace(job.config.train, time_limit=self._time_limit)
         self.write_text("config.toml", dump(replace(job.config, train=lasting)))
         self.write_json("data.json", job.record.as_dict())
-        self.write_json("plugins.json", [entry.as_dict() for entry in job.registry.table()])
+        self.write_json("plugins.json", job.registry.rows)
         self.write_json("ranks.json", ranks)
         self.write_json("environment.json", environment())
 
@@ -169,7 +170,7 @@ class RunFolder:
         """Writes who takes part from now on. epochs: how many lines of metrics.jsonl stay."""
         self._opened = True
         if self.writes:
-            self._cut_metrics(epochs)
+            self.cut_metrics(epochs)
             self.write_json("ranks.json", ranks)
 
     def _make(self) -> None:
@@ -210,7 +211,7 @@ class RunFolder:
     def write_json(self, name: str, value: Any) -> None:
         """Writes one JSON file."""
         if self.writes:
-            write_whole(self.path / name, json.dumps(strict(value), indent=2, allow_nan=False) + "\n")
+            write_whole(self.path / name, _json(strict(value)))
 
     def write_text(self, name: str, text: str) -> None:
         """Writes one text file."""
@@ -224,10 +225,10 @@ class RunFolder:
             with _writing(path), path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(strict(line), allow_nan=False) + "\n")
 
-    def _cut_metrics(self, epochs: float) -> None:
-        """Drops the lines of epochs after `epochs`, which a resumed run will write again, and torn ones."""
+    def cut_metrics(self, epochs: float) -> None:
+        """Drops the lines of epochs after `epochs`, which a run that goes back will write again, and torn ones."""
         path = self.path / "metrics.jsonl"
-        if path.exists():
+        if self.writes and path.exists():
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
             kept = [line for line in lines if _epoch_of(line) <= epochs]
             write_whole(path, "".join(f"{line}\n" for line in kept))
@@ -278,6 +279,13 @@ def strict(value: Any) -> Any:
     return None if isinstance(value, float) and not isfinite(value) else value
 
 
+def _json(value: Any) -> str:
+    """Returns JSON text; of a list, a line an entry, which takes a tenth of the time that indenting all of it does."""
+    if isinstance(value, list):
+        return "[\n" + ",\n".join(json.dumps(item, allow_nan=False) for item in value) + "\n]\n"
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"
+
+
 def _epoch_of(line: str) -> float:
     try:
         return float(json.loads(line)["epoch"])
@@ -308,6 +316,7 @@ def environment() -> dict[str, Any]:
     }
 
 
+@cache
 def _processor() -> str:
     try:
         with Path("/proc/cpuinfo").open(encoding="utf-8") as file:

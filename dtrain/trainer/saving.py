@@ -22,7 +22,7 @@ from dtrain.wording import shown
 
 from . import checkpoint as files
 from .agreement import agree
-from .cursor import load_state, read_run
+from .cursor import DATA_SEED, load_state, read_run
 from .logical import (
     Snapshot,
     slot_arrays,
@@ -31,6 +31,7 @@ from .logical import (
     unfitted,
     unfitted_arrays,
 )
+from .point import take_point
 from .ranks_own import load_own, own_arrays, own_state
 from .writer import Writer
 
@@ -172,9 +173,8 @@ class Saving:
         arrays |= own_arrays(trainer.replica, staging.own)
         if self.before_fit is not None:
             arrays |= unfitted_arrays(trainer.replica, self.before_fit)
-        callbacks = []
-        for i, callback in enumerate(trainer.job.callbacks):
-            state = dict(callback.state())
+        point, callbacks = take_point(trainer, None, acted=True), []
+        for i, (callback, state) in enumerate(zip(trainer.job.callbacks, point.callbacks, strict=True)):
             for key, value in state.items():
                 if isinstance(value, Snapshot):
                     arrays |= snapshot_arrays(trainer.replica, value, f"callback/{i}/{key}/")
@@ -186,7 +186,7 @@ class Saving:
             "step": trainer.step,
             "epoch": trainer.epoch,
             "skipped": trainer.skipped,
-            "so_far": trainer.so_far.state(),
+            "so_far": point.sums,
             "train": trainer.train,
             "validation": trainer.validation,
             "best": self._best,
@@ -196,15 +196,15 @@ class Saving:
             "data": trainer.job.record.as_dict(),
             "kept": self._kept(),
             "schedules": [
-                self._plain(*pair) for pair in zip(trainer.job.schedules, trainer.driver.state(), strict=True)
+                self._plain(*pair) for pair in zip(trainer.job.schedules, point.schedules, strict=True)
             ],
             "callbacks": callbacks,
             "optimizer": {
                 "name": trainer.job.config.optimizer.name,
-                "state": self._plain(trainer.job.optimizer, trainer.job.optimizer.state()),
+                "state": self._plain(trainer.job.optimizer, point.optimizer),
             },
             "exchange": own_state(trainer.replica, trainer.update, trainer.job.config.train.exchange.name),
-            "plugins": [entry.as_dict() for entry in trainer.job.registry.table()],
+            "plugins": trainer.job.registry.rows,
         }
         return files.Checkpoint(arrays, cursor)
 
@@ -225,6 +225,7 @@ class Saving:
         config = self._trainer.job.config
         return {
             "[data] (training samples)": self._trainer.batches.samples,
+            DATA_SEED: config.data.seed,
             "[train] metrics": [part.name for part in config.train.metrics],
             "[[schedule]]": [part.name for part in config.schedules],
             "[[callback]]": [part.name for part in config.callbacks],
@@ -261,7 +262,9 @@ class Saving:
 
     def _take_in(self, path: Path, checkpoint: files.Checkpoint) -> Snapshot:
         trainer, arrays, cursor = self._trainer, checkpoint.arrays, checkpoint.cursor
-        _check_kept(cursor, self._kept(), path)
+        config = trainer.job.config
+        before = {DATA_SEED: config.seed if config.data.validation else config.data.seed}
+        _check_kept(before | cursor["kept"], cursor, self._kept(), path)
         self._check_data(cursor, path)
         snapshot = snapshot_of(trainer.replica, unfitted(arrays), path)
         own = cursor.get("exchange", BEFORE_EXCHANGES)
@@ -322,8 +325,9 @@ def _write(folder: Path, keep: int, staged: Staged) -> None:
             ) from error
 
 
-def _check_kept(cursor: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:
-    recorded = cursor["kept"]
+def _check_kept(
+    recorded: Mapping[str, Any], cursor: Mapping[str, Any], now: Mapping[str, Any], path: Path
+) -> None:
     for key, value in now.items():
         if recorded.get(key) != value:
             raise CheckpointError(

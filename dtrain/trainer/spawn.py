@@ -17,6 +17,7 @@ from typing import IO
 
 from dtrain.config import Config, dump
 from dtrain.errors import DtrainError, RunError
+from dtrain.threads import environment_of_user
 
 from .agreement import error_named
 from .result import Result
@@ -50,7 +51,7 @@ def run_dtrain(
     it writes, as it comes; None: that appears on stderr.
     """
     told = {"DTRAIN_REPORT": str(report), "DTRAIN_STARTER": str(os.getpid())}
-    environment = {**os.environ, **told, **(variables or {})}
+    environment = {**environment_of_user(), **told, **(variables or {})}
     if sys.stderr is not None and sys.stderr.isatty():
         environment.setdefault("DTRAIN_PROGRESS", "bar")
     child = subprocess.Popen(

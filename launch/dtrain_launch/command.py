@@ -9,7 +9,7 @@ from dtrain_launch.flavour import Flavour
 from dtrain_launch.hosts import dealt
 from dtrain_launch.job import Job
 
-_THREADS = ("OMP_", "OPENBLAS_", "MKL_", "BLIS_", "NUMEXPR_")
+_THREADS = ("OMP_", "OPENBLAS_", "MKL_", "BLIS_", "NUMEXPR_", "VECLIB_")
 _CARRIED = ("DTRAIN_", "PYTHON", "MPI4PY_", "LD_LIBRARY_PATH", *_THREADS)
 
 

@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from dtrain import __version__
-from dtrain.cli.main import main
+from dtrain.cli.main import _with_command, main
+from dtrain.communicator.environment import launched
 
 CHEAP = {
+    "": None,
     "--version": f"dtrain {__version__}\n",
     "--help": None,
     "train --help": None,
@@ -69,8 +71,8 @@ def test_the_installed_command_is_this_one():
     assert command.load() is main
 
 
-def test_the_bare_command_trains_the_digits(dtrain):
-    ended = dtrain()
+def test_the_default_recipe_is_the_digits(dtrain):
+    ended = dtrain("train")
     assert ended.code == 0
     (folder,) = Path("runs").iterdir()
     summary = json.loads((folder / "summary.json").read_text())
@@ -88,9 +90,57 @@ def test_the_bare_command_trains_the_digits(dtrain):
     assert ended.out == ""
 
 
+def test_the_bare_command_shows_the_help_in_a_shell(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    said = []
+    for arguments in ([], ["--help"]):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        said.append((ended.value.code, capsys.readouterr()))
+    assert said[0] == said[1]
+    assert (said[0][0], said[0][1].err) == (0, "")
+    assert said[0][1].out.startswith("usage: dtrain ")
+    assert os.listdir() == []
+
+
+STEP = {"SLURM_JOB_ID": "1", "SLURM_STEP_ID": "0", "SLURM_PROCID": "0"}
+LAUNCHERS = {
+    "mpirun -n 1 of Open MPI": {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "1"},
+    "mpirun -n 4 of MPICH": {"PMI_RANK": "3", "PMI_SIZE": "4"},
+    "srun -n 2": {**STEP, "SLURM_STEP_NUM_TASKS": "2"},
+}
+
+
+@pytest.mark.parametrize("environ", LAUNCHERS.values(), ids=LAUNCHERS)
+def test_the_bare_command_trains_under_a_launcher(environ):
+    assert _with_command([], launched(environ)) == ["train"]
+
+
+def test_an_allocation_without_a_step_is_no_launcher():
+    allocation = {"SLURM_JOB_ID": "1", "SLURM_NTASKS": "8"}
+    assert _with_command([], launched(allocation)) == ["--help"]
+
+
+def test_mpirun_dtrain_trains_the_default_recipe(mpirun, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ended = mpirun(1, ["-m", "dtrain"])
+    assert ended.code == 0, ended.output
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert folder.name.startswith("digits-")
+
+
 def test_options_alone_belong_to_train(dtrain):
     assert dtrain("--set", "train.steps=2", "--out", "out").code == 0
     assert json.loads(Path("out/summary.json").read_text())["steps"] == 2
+
+
+def test_a_recipe_whose_files_are_not_there_says_how_to_name_them(dtrain):
+    ended = dtrain("train", "mnist")
+    assert (ended.code, ended.err) == (
+        2,
+        f"dtrain: {Path.cwd() / 'mnist'}: expected a folder with the files of MNIST, got no such folder; check the "
+        "path, or give another: --set data.path=FOLDER\n",
+    )
 
 
 REFUSED = {

@@ -20,6 +20,7 @@ seed = 3
 [data]
 name = "npz"
 validation = 0.2
+seed = 0
 path = "x.npz"
 
 [[data.transform]]
@@ -167,6 +168,7 @@ def test_none_is_left_out_and_paths_are_strings(tables):
     assert to_table(config)["data"] == {
         "name": "digits",
         "validation": 0.0,
+        "seed": 0,
         "path": "/x/y",
         "list": [1],
         "table": {},

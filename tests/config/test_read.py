@@ -31,6 +31,7 @@ FULL: dict[str, Any] = {
         "name": "npz",
         "path": "x.npz",
         "validation": 0.2,
+        "seed": 4,
         "transform": [{"name": "shift", "by": 2}],
     },
     "network": [
@@ -73,6 +74,7 @@ def test_every_key_is_read_and_the_engines_keys_are_no_options_of_a_part():
             name="npz",
             options={"path": "x.npz"},
             validation=0.2,
+            seed=4,
             transforms=(Part(name="shift", options={"by": 2}),),
         ),
         network=(

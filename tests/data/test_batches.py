@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dtrain.contracts import ArrayRows
+from dtrain.contracts import ArrayRows, Subset
+from dtrain.contracts.dataset import MappedRows
 from dtrain.data import Batches
 from dtrain.engine import rank_ranges
 from tests.support import assert_same_bits
@@ -127,6 +128,22 @@ def test_real_targets_get_the_runs_dtype():
     y = np.array([1.5, 0.25])
     (batch,) = Batches(ArrayRows(np.zeros((2, 1), "f4"), y), 4, 1, 0, 1, "float32").cut(0)
     assert_same_bits(batch.y, y.astype(np.float32))
+
+
+def test_a_sample_is_called_by_its_number_in_the_dataset_whatever_part_of_it_is_cut():
+    rows = ArrayRows(np.ones((20, 2), "f4"), np.ones((20, 1)), whole=False)
+    rows.x[13] = np.nan
+    part = MappedRows(Subset(rows, np.array([2, 3, 5, 13, 17])), np.array([1, 0]), None)
+    within = Subset(part, np.array([1, 3, 4]))
+    (batch,) = Batches(within, 4, 1, 0, 1, "float32").cut(0)
+    assert batch.problem == "[data]: x of sample 13 is not finite; clean the data"
+
+    def check(y):
+        raise ValueError("no such target")
+
+    rows.x[13] = 0
+    (batch,) = Batches(within, 4, 1, 0, 1, "float32", check=check).cut(0)
+    assert batch.problem == "[data], samples 3 to 17: no such target"
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

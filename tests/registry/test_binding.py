@@ -176,7 +176,7 @@ def test_nothing_is_called_before_build_and_each_build_is_new(registry):
             "layers",
             "dense",
             {"units": 3, "activation": "dense"},
-            "here, activation: no plugin provides the activation 'dense'; installed: 'relu'",
+            "here, activation: no plugin provides the activation 'dense'; 'dense' is a layer; installed: 'relu'",
         ),
         (
             "layers",

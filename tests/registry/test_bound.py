@@ -9,6 +9,7 @@ import pytest
 
 from dtrain.contracts import Dataset, Initializer, Layer, Optimizer
 from dtrain.errors import ConfigError, DataError, PluginError
+from tests.support import refused
 
 
 class Zeros(Initializer):
@@ -138,6 +139,35 @@ def test_a_users_mistake_that_the_part_names_itself_stays_as_it_is(registry):
 
     assert caught.value is error
     assert not hasattr(error, "__notes__")
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "ending"),
+    [
+        ("run.toml: [data]", "table.csv", "; check the path, or give another: --set data.path=FILE"),
+        ("recipe 'mnist': [data]", "mnist", "; check the path, or give another: --set data.path=FOLDER"),
+        ("[data], of", "x.npz", "; check the path, or give another: --set data.of.path=FILE"),
+        (
+            "a b: [[data.transform]] #2",
+            "x",
+            "; check the path, or give another: --set data.transform.1.path=FOLDER",
+        ),
+    ],
+)
+def test_a_file_that_is_not_there_is_told_how_to_give_another(where, name, ending, tmp_path, registry_of):
+    class Reads(Dataset):
+        def __init__(self, path: Path, other: Path = Path("nowhere")) -> None:
+            if not path.exists():
+                raise DataError(f"{path}: expected a file, got none; check the path")
+            raise DataError(f"{path}: expected another file; write it again")
+
+    path = tmp_path / name
+    bound = registry_of(datasets={"reads": Reads}).bind("datasets", "reads", {"path": str(path)}, where)
+    with refused(DataError, f"{path}: expected a file, got none{ending}"):
+        bound.build()
+    path.write_text("")
+    with refused(DataError, f"{path}: expected another file; write it again"):
+        bound.build()
 
 
 @pytest.mark.parametrize("error", [TypeError("x"), KeyError("x"), RuntimeError("x")])

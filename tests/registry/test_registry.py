@@ -64,7 +64,9 @@ def test_activations_do_not_find_layers(registry):
     with pytest.raises(PluginError) as caught:
         registry.factory("activations", "dense")
 
-    assert str(caught.value) == "no plugin provides the activation 'dense'; installed: 'relu'"
+    assert str(caught.value) == (
+        "no plugin provides the activation 'dense'; 'dense' is a layer; installed: 'relu'"
+    )
 
 
 def test_an_unknown_kind_is_named(registry):
@@ -177,3 +179,23 @@ def test_a_missing_part_that_was_given_explicitly_says_so(site, offering):
         "[optimizer]: no plugin provides the optimizer 'mine'; "
         "the run had it from plugin 'notebook' (given explicitly): give that plugin again"
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "hint"),
+    [
+        ("activations", "ReLU", "did you mean 'relu'?"),
+        ("layers", "Linear", "did you mean 'dense'?"),
+        ("layers", "BatchNorm1d", "did you mean 'batch_norm'?"),
+        ("losses", "CrossEntropyLoss", "did you mean 'softmax_cross_entropy'?"),
+        ("losses", "MSELoss", "did you mean 'mse'?"),
+        ("initializers", "XavierUniform", "did you mean 'glorot_uniform'?"),
+        ("schedules", "ReduceLROnPlateau", "did you mean 'plateau'?"),
+        ("optimizers", "cosine", "'cosine' is a schedule"),
+        ("metrics", "mse", "'mse' is a loss"),
+    ],
+)
+def test_a_name_of_another_library_or_kind_is_told_the_right_one(kind, name, hint):
+    with pytest.raises(PluginError) as raised:
+        Registry.load().factory(kind, name)
+    assert f"{name!r}; {hint}; installed: " in str(raised.value)

@@ -109,3 +109,23 @@ def test_an_annotation_that_cannot_be_read_is_the_plugins_mistake():
         "layer 'x' from plugin 'acme' 1.2 (distribution acme-dtrain): an option's annotation cannot be read: "
         "name 'Unknown' is not defined; import what it names at run time, too"
     )
+
+
+def test_a_class_that_gets_another_init_is_read_anew(monkeypatch):
+    class Part:
+        def __init__(self, units: int = 1) -> None: ...
+
+    def init(self, width: float = 2.0) -> None: ...
+
+    assert [*signature_of(Part, "a part").options] == ["units"]
+    monkeypatch.setattr(Part, "__init__", init)
+    assert [*signature_of(Part, "a part").options] == ["width"]
+
+
+def test_a_factory_that_cannot_be_hashed_is_read_as_well():
+    class Makes:
+        __hash__ = None
+
+        def __call__(self, units: int = 1) -> None: ...
+
+    assert [*signature_of(Makes(), "a part").options] == ["units"]

@@ -66,7 +66,8 @@ MISTAKES = {
     ),
     "a data file that is missing": Mistake(
         {"data.path": "none.npz"},
-        "«at»/none.npz: expected an archive written by numpy.savez, got no such file; check the path",
+        "«at»/none.npz: expected an archive written by numpy.savez, got no such file; check the path, or give "
+        "another: --set data.path=FILE",
     ),
     "a data file that is truncated": Mistake(
         {"data.path": "cut.npz"},
@@ -108,6 +109,10 @@ MISTAKES = {
     ),
     "NaN in data that are read batch by batch": Mistake(
         {"data": {**NPY, "x": "x_nan.npy"}}, "[data]: x of sample 70 is not finite; clean the data"
+    ),
+    "NaN in samples that are held out, or beside some": Mistake(
+        {"data": {**NPY, "x": "x_nan.npy", "validation": 0.5}, "checkpoint.best": False},
+        "[data]: x of sample 70 is not finite; clean the data",
     ),
     "NaN in samples to validate on": Mistake(
         {"data": {**NPY, "x_validation": "x_nan.npy", "y_validation": "y.npy"}, "checkpoint.best": False},

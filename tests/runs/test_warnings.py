@@ -21,7 +21,7 @@ def test_a_warning_comes_once_after_the_first_line(ranks, config, on_ranks, else
 
 def test_equal_weights_are_told_at_the_start_and_not_after_a_resume(write, dtrain):
     path = write({"network.0.initializer": "zeros", "train.steps": 3})
-    assert "all-zero weights train as one unit" in dtrain("train", path, "--out", "out").err
+    assert "its weights all start at 0, so that" in dtrain("train", path, "--out", "out").err
     ended = dtrain("train", "--resume", "--out", "out", "--set", "train.steps=5")
     assert ended.code == 0
     assert "dtrain: warning" not in ended.err

@@ -17,7 +17,10 @@ ABSORBED = (
     "layer 'dense_1' has a bias that layer 'batch_norm_1' takes away again: it drifts and does nothing; "
     "leave it out (bias = false)"
 )
-EQUAL = "layer 'dense_1': all-zero weights train as one unit (all of them start at {}); choose another initializer"
+EQUAL = (
+    "layer 'dense_1': its weights all start at {}, so that its units learn the same and train as one; "
+    "choose another initializer"
+)
 CASES = {
     "a bias in front of a batch norm": ([DENSE, NORM, DENSE], [ABSORBED]),
     "no bias": ([{**DENSE, "bias": False}, NORM, DENSE], []),
@@ -49,6 +52,52 @@ def test_warnings(layers, warnings, tmp_path, monkeypatch):
     job = build_job(load(tables), SerialCommunicator())
     Replica(job.network, SerialCommunicator(), 8, 0).initialize()
     assert warnings_of(job.network) == warnings
+
+
+CONV = {"name": "conv2d", "filters": 2, "kernel": 1}
+FLAT = {"name": "flatten"}
+FIRST = (
+    "layer {name!r} takes samples {shape} as {0}×{1} places of {2} channels each; if they are images with the {0} "
+    "channels first, put a transpose before it: axes = [1, 2, 0]"
+)
+IMAGES = {
+    "channels first": ((3, 8, 8), [CONV, FLAT], "conv2d_1"),
+    "no squares": ((1, 6, 9), [CONV, FLAT], "conv2d_1"),
+    "transparency": ((4, 8, 8), [{"name": "max_pool2d", "padding": "same"}, FLAT], "max_pool2d_1"),
+    "behind a layer that keeps the shape": (
+        (3, 8, 8),
+        [{"name": "standardize"}, CONV, CONV, FLAT],
+        "conv2d_1",
+    ),
+    "in a container": (
+        (3, 8, 8),
+        [{"name": "residual", "layers": [{**CONV, "filters": 8}]}, FLAT],
+        "residual_1.1",
+    ),
+    "channels last": ((8, 8, 3), [CONV, FLAT], None),
+    "transposed": ((3, 8, 8), [{"name": "transpose", "axes": [1, 2, 0]}, CONV, FLAT], None),
+    "two channels": ((2, 8, 8), [CONV, FLAT], None),
+    "small maps": ((3, 4, 4), [CONV, FLAT], None),
+    "no layer of images": ((3, 8, 8), [FLAT], None),
+    "sequences": ((3, 40), [{"name": "conv1d", "filters": 2, "kernel": 1}, FLAT], None),
+    "maps of another layer": ((8, 8, 1), [{"name": "reshape", "shape": [4, 4, 4]}, CONV, FLAT], None),
+}
+
+
+@pytest.mark.parametrize(("shape", "layers", "name"), IMAGES.values(), ids=IMAGES)
+def test_images_with_their_channels_first_are_told(shape, layers, name, tmp_path):
+    np.savez(tmp_path / "x.npz", x=np.ones((4, *shape)), y=np.ones(4))
+    tables = {
+        "data": {"name": "npz", "path": str(tmp_path / "x.npz")},
+        "network": [*layers, {"name": "dense", "units": 1}],
+        "loss": "mse",
+        "optimizer": "sgd",
+        "train": {"epochs": 1},
+    }
+    job = build_job(load(tables), SerialCommunicator())
+    Replica(job.network, SerialCommunicator(), 8, 0).initialize()
+    expected = [] if name is None else [FIRST.format(*shape, name=name, shape=shape)]
+    assert warnings_of(job.network) == expected
 
 
 def _install_sum(monkeypatch):

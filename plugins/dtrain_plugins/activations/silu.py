@@ -12,6 +12,8 @@ class Silu(Elementwise):
     reinforcement learning", 2017; Ramachandran, Zoph & Le, "Searching for activation functions", 2017.
     """
 
+    aliases = ("swish",)
+
     def curve(self, x: Array) -> Curve:
         s = logistic(x)
         y = x * s

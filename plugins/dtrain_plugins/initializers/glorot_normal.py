@@ -11,5 +11,7 @@ class GlorotNormal(Initializer):
     Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010.
     """
 
+    aliases = ("xavier_normal",)
+
     def __call__(self, shape: Shape, fans: tuple[int, int], random: Stream) -> Array:
         return random.normal(shape, 0.0, sqrt(2 / sum(fans)))

@@ -11,6 +11,8 @@ class GlorotUniform(Initializer):
     Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010.
     """
 
+    aliases = ("xavier_uniform",)
+
     def __call__(self, shape: Shape, fans: tuple[int, int], random: Stream) -> Array:
         limit = sqrt(6 / sum(fans))
         return random.uniform(shape, -limit, limit)

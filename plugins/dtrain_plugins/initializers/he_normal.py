@@ -12,5 +12,7 @@ class HeNormal(Initializer):
     classification", 2015.
     """
 
+    aliases = ("kaiming_normal",)
+
     def __call__(self, shape: Shape, fans: tuple[int, int], random: Stream) -> Array:
         return random.normal(shape, 0.0, sqrt(2 / fans[0]))

@@ -12,6 +12,8 @@ class HeUniform(Initializer):
     classification", 2015.
     """
 
+    aliases = ("kaiming_uniform",)
+
     def __call__(self, shape: Shape, fans: tuple[int, int], random: Stream) -> Array:
         limit = sqrt(6 / fans[0])
         return random.uniform(shape, -limit, limit)

@@ -28,6 +28,7 @@ from .residual import Residual
 from .rms_norm import RmsNorm
 from .scalar_norm import ScalarNorm
 from .standardize import Standardize
+from .transpose import Transpose
 from .upsample2d import Upsample2d
 from .whiten import Whiten
 from .whiten_batch import WhitenBatch
@@ -62,6 +63,7 @@ def dtrain_layers() -> dict[str, type[Layer]]:
         "rms_norm": RmsNorm,
         "scalar_norm": ScalarNorm,
         "standardize": Standardize,
+        "transpose": Transpose,
         "upsample2d": Upsample2d,
         "whiten": Whiten,
         "whiten_batch": WhitenBatch,

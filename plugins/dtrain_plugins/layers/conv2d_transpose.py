@@ -61,7 +61,7 @@ class Conv2dTranspose(Affine):
         self.dilation = sizes(dilation, 2, "dilation")
 
     def build(self, shape: Shape, make: Maker) -> Shape:
-        check_grid(shape, 2, self.part)
+        check_grid(self, shape, 2, self.part)
         self.channels = shape[-1]
         grid = tuple(
             n * s if self.padding == "same" else (n - 1) * s + (k - 1) * d + 1

@@ -42,7 +42,7 @@ class Convolution(Affine):
         self.dilation = sizes(dilation, self.dimensions, "dilation")
 
     def build(self, shape: Shape, make: Maker) -> Shape:
-        check_grid(shape, self.dimensions, self.part)
+        check_grid(self, shape, self.dimensions, self.part)
         channels, groups = shape[-1], self.groups
         if channels % groups:
             raise ValueError(f"{self.part} has {groups} groups, which {channels} channels cannot be cut into")

@@ -21,6 +21,7 @@ class Dense(Affine):
     """
 
     part = "dense"
+    aliases = ("Linear",)
     examples = [{"units": 3}, {"units": 3, "initializer": "he_normal", "bias": False, "activation": "tanh"}]
 
     def __init__(

@@ -27,7 +27,7 @@ class Pool(Layer):
         self.padding = padding
 
     def build(self, shape: Shape, make: Maker) -> Shape:
-        check_grid(shape, self.dimensions, self.part)
+        check_grid(self, shape, self.dimensions, self.part)
         ones = (1,) * self.dimensions
         self.windows = Windows(shape[:-1], self.size, self.stride, ones, self.padding)
         return (*self.windows.count, shape[-1])
@@ -136,7 +136,7 @@ class GlobalAveragePool(Layer):
     part: ClassVar[str]
 
     def build(self, shape: Shape, make: Maker) -> Shape:
-        check_grid(shape, self.dimensions, self.part)
+        check_grid(self, shape, self.dimensions, self.part)
         return (shape[-1],)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:

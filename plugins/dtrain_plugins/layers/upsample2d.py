@@ -24,7 +24,7 @@ class Upsample2d(Layer):
         self.down, self.right = sizes(factor, 2, "factor")
 
     def build(self, shape: Shape, make: Maker) -> Shape:
-        check_grid(shape, 2, "upsample2d")
+        check_grid(self, shape, 2, "upsample2d")
         height, width, channels = shape
         return (height * self.down, width * self.right, channels)
 

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from dtrain import Array, Context, Shape
+from dtrain import Array, Context, Layer, Shape
 
 Padding = Literal["valid", "same"]
 
@@ -23,11 +23,26 @@ def sizes(value: int | Sequence[int], dimensions: int, name: str) -> Shape:
     return given
 
 
-def check_grid(shape: Shape, dimensions: int, part: str) -> None:
+FEW = (1, 3, 4)
+"""Numbers of channels that images come with."""
+
+
+def check_grid(layer: Layer, shape: Shape, dimensions: int, part: str) -> None:
     """Raises ValueError for samples that are not channels-last, of so many dimensions beside the channels."""
+    layer.grid = shape
     if len(shape) != dimensions + 1:
         axes = "(H, W, C)" if dimensions == 2 else "(n, C)"
-        raise ValueError(f"{part} takes samples {axes}, channels last, got {shape}; put a reshape before it")
+        raise ValueError(
+            f"{part} takes samples {axes}, channels last, got {shape}; put a reshape before it, and behind that a "
+            "transpose where the channels come first"
+        )
+
+
+def _first(grid: Shape) -> str:
+    """Returns what to do where the axis in front of a grid may be that of the channels."""
+    if len(grid) != 2 or grid[0] not in FEW or grid[1] <= grid[0]:
+        return ""
+    return f", or, if {grid[0]} is the number of channels, put a transpose before it: axes = [1, 2, 0]"
 
 
 class Windows:
@@ -51,6 +66,7 @@ class Windows:
         elif any(n < r for n, r in zip(grid, reach, strict=True)):
             raise ValueError(
                 f'a window that reaches over {reach} does not fit in {grid}; take padding = "same" or smaller ones'
+                f"{_first(grid)}"
             )
         else:
             self.count = tuple((n - r) // s + 1 for n, r, s in zip(grid, reach, stride, strict=True))

@@ -30,6 +30,7 @@ class BinaryCrossEntropy(Pointwise):
     """
 
     name = "binary_cross_entropy"
+    aliases = ("BCEWithLogitsLoss",)
     examples = [
         {"input": (1,), "target": "classes", "range": (0.01, 0.99)},
         {"from_logits": True, "input": (1,), "target": "classes"},

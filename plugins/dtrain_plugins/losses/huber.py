@@ -22,6 +22,7 @@ class Huber(Pointwise):
     """
 
     name = "huber"
+    aliases = ("SmoothL1Loss",)
     examples = [{"input": (3,), "target": "real"}, {"delta": 0.5, "input": (3,), "target": "real"}]
 
     def __init__(self, delta: Positive = 1.0) -> None:

@@ -17,6 +17,7 @@ class Mae(Pointwise):
     """
 
     name = "mae"
+    aliases = ("L1Loss",)
     examples = [{"input": (3,), "target": "real"}]
 
     def points(self, y: Array, target: Array) -> Points:

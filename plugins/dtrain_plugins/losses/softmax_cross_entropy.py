@@ -34,6 +34,7 @@ class SoftmaxCrossEntropy(ClassLoss):
     """
 
     name = "softmax_cross_entropy"
+    aliases = ("CrossEntropyLoss", "sparse_categorical_crossentropy")
     examples = [
         {"input": (5,), "target": "classes"},
         {"input": (2, 3), "target": "distribution"},

@@ -21,6 +21,7 @@ class Plateau(Schedule):
     ValueError for an option out of range.
     """
 
+    aliases = ("ReduceLROnPlateau",)
     examples = [
         {},
         {

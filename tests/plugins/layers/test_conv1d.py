@@ -46,7 +46,11 @@ def test_is_three_wide_by_default():
 def test_refuses_what_does_not_fit():
     assert message_of(ValueError, lambda: Conv1d(2, kernel=0)) == "kernel must be at least 1, got 0"
     for shape, message in [
-        ((7,), "conv1d takes samples (n, C), channels last, got (7,); put a reshape before it"),
+        (
+            (7,),
+            "conv1d takes samples (n, C), channels last, got (7,); put a reshape before it, "
+            "and behind that a transpose where the channels come first",
+        ),
         (
             (2, 7),
             'a window that reaches over (3,) does not fit in (2,); take padding = "same" or smaller ones',

@@ -188,7 +188,8 @@ def test_refuses_options_out_of_range(options, message):
         (
             Conv2d(2),
             (64,),
-            "conv2d takes samples (H, W, C), channels last, got (64,); put a reshape before it",
+            "conv2d takes samples (H, W, C), channels last, got (64,); put a reshape before it, "
+            "and behind that a transpose where the channels come first",
         ),
         (Conv2d(2, groups=2), (8, 8, 3), "conv2d has 2 groups, which 3 channels cannot be cut into"),
         (

@@ -137,5 +137,6 @@ def test_refuses_what_is_no_image():
     build = partial(Network, [("c", Conv2dTranspose(2))], (64,), "f8", initializer)
     assert message_of(ConfigError, build) == (
         "layer 'c' (Conv2dTranspose): conv2d_transpose takes samples (H, W, C), channels last, got (64,); "
-        "put a reshape before it"
+        "put a reshape before it, "
+        "and behind that a transpose where the channels come first"
     )

@@ -62,5 +62,6 @@ def test_differentiates(part, shape):
 def test_refuses_other_samples(part, shape, message):
     build = partial(Network, [("p", part())], shape, "f8", initializer)
     assert (
-        message_of(ConfigError, build) == f"layer 'p' ({part.__name__}): {message}; put a reshape before it"
+        message_of(ConfigError, build) == f"layer 'p' ({part.__name__}): {message}; put a reshape before it, "
+        "and behind that a transpose where the channels come first"
     )

@@ -142,7 +142,8 @@ def test_refuses_what_does_not_fit(part, name, axes):
     build = partial(Network, [("p", part())], (64,), "f8", initializer)
     assert message_of(ConfigError, build) == (
         f"layer 'p' ({part.__name__}): {name} takes samples {axes}, channels last, got (64,); "
-        "put a reshape before it"
+        "put a reshape before it, "
+        "and behind that a transpose where the channels come first"
     )
     grid = (1,) * part.dimensions
     build = partial(Network, [("p", part())], (*grid, 3), "f8", initializer)

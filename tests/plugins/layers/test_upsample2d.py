@@ -49,5 +49,6 @@ def test_refuses_what_does_not_fit():
     build = partial(Network, [("u", Upsample2d())], (4, 4), "f8", initializer)
     assert message_of(ConfigError, build) == (
         "layer 'u' (Upsample2d): upsample2d takes samples (H, W, C), channels last, got (4, 4); "
-        "put a reshape before it"
+        "put a reshape before it, "
+        "and behind that a transpose where the channels come first"
     )
