@@ -181,7 +181,7 @@ for kind, contract in KINDS.items():
         return {{"boom_{noun.lower()}": Boom{noun}}}
 """
 
-RAISES = {  # how to meet the part, the step at which it fails, the note
+RAISES = {  # how to meet the part, the step at which it fails (0: before the first), the note
     "layers": (["network.1.name=boom_layer"], 2, "in the forward of layer 'boom_layer_1' (layer 'boom_layer' from {})"),
     "backward": (
         ["network.1.name=boom_backward"], 2,
@@ -200,7 +200,7 @@ RAISES = {  # how to meet the part, the step at which it fails, the note
         "in the metric BoomMetric; in forward of metric 'boom_metric' from {}",
     ),
     "optimizers": (["optimizer.name=boom_optimizer"], 1, "in update of optimizer 'boom_optimizer' from {}"),
-    "schedules": (["schedule=[{name='boom_schedule'}]"], 2, "in __call__ of schedule 'boom_schedule' from {}"),
+    "schedules": (["schedule=[{name='boom_schedule'}]"], 0, "in __call__ of schedule 'boom_schedule' from {}"),
     "regularizers": (
         ["regularizer=[{name='boom_regularizer'}]"], 1, "in gradient of regularizer 'boom_regularizer' from {}",
     ),
@@ -272,8 +272,9 @@ def test_a_part_that_raises_while_training_is_named(place: Place, case):
     install(place, BOOM)
     said = place.train(*sets(*changes))
     assert said.code == 1
+    where = f"epoch {1 + step // 4}, step {step}" if step else "before the first step"
     assert said.err.splitlines()[-1] == (
-        f"dtrain: rank 0 of 1 on {platform.node()} (epoch {1 + step // 4}, step {step}): "
+        f"dtrain: rank 0 of 1 on {platform.node()} ({where}): "
         f"RuntimeError: boom ({note.format(ACME)}); the traceback is above"
     )
 

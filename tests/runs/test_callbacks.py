@@ -225,7 +225,10 @@ def test_a_part_that_fails_is_named_with_its_plugin(kind, changes, acme, write, 
     ended = dtrain("train", write(changes), "--out", "out")
     assert ended.code == 1
     last = ended.err.splitlines()[-1]
-    assert "(epoch 1, step 1): Boom: boom (" in last
+    where = (
+        "before the first step" if kind == "schedule" else "epoch 1, step 1"
+    )  # a schedule is asked for all steps
+    assert f"({where}): Boom: boom (" in last
     assert last.endswith(
         f" of {kind} 'bad' from plugin 'acme' 1.2 (distribution acme-dtrain)); the traceback is above"
     )

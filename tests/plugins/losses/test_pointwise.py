@@ -341,6 +341,7 @@ def test_binary_cross_entropy_refuses_a_smoothing_out_of_range(smoothing):
 
 @pytest.mark.parametrize("weight", [0.0, -1.0, float("inf")])
 def test_binary_cross_entropy_refuses_a_weight_that_is_none(weight):
+    must = "finite" if weight > 0 else "positive"
     assert message_of(ValueError, lambda: BinaryCrossEntropy(positive_weight=weight)) == (
-        f"positive_weight must be positive, got {weight}"
+        f"positive_weight must be {must}, got {weight}"
     )
