@@ -75,7 +75,8 @@ def _names(contract: type) -> set[str]:
 def _check_names(cls: type) -> None:
     """Looks for names that nothing asks for, one letter off a name of the contract that is not there."""
     own, known = _own(cls), _names(_contracts(cls)[0])
-    used = {name for value in own.values() for name in _used(getattr(value, "__code__", None))}
+    methods = [inspect.unwrap(value) for value in own.values() if inspect.isfunction(value)]
+    used = {name for method in methods for name in _used(method.__code__)}
     for name in sorted(own.keys() - known - used):
         for meant in get_close_matches(name, sorted(known - own.keys()), 1, 0.85):
             raise Failure(f"{cls.__name__} has {name!r}, which nothing asks for; did you mean {meant!r}?")

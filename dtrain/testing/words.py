@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING
 
 from .failure import Failure
@@ -34,7 +35,7 @@ def _not_set(error: AttributeError, cls: type) -> Failure | None:
     """Returns the failure of an attribute that a base class sets in an __init__ that was not called."""
     for base in cls.__mro__[1:]:
         made = vars(base).get("__init__")
-        if base is not object and error.name in getattr(getattr(made, "__code__", None), "co_names", ()):
+        if inspect.isfunction(made) and error.name in inspect.unwrap(made).__code__.co_names:
             return Failure(
                 f"{error}: {base.__name__}.__init__ sets it, and was not called; "
                 f"begin {cls.__name__}.__init__ by super().__init__(…)"
