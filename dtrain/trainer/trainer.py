@@ -245,7 +245,11 @@ class Trainer:
         if self.job.scaled is not None:
             self.progress.line(self.job.scaled)
         self.ranks = self.communicator.share(whoami(self.communicator.rank))
-        for warning in (*self.replica.warnings, *(() if self.resume else warnings_of(self.job.network))):
+        for warning in (
+            *self.job.warnings,
+            *self.replica.warnings,
+            *(() if self.resume else warnings_of(self.job.network)),
+        ):
             self.progress.line(f"dtrain: warning: {warning}")
         self.look()
         self.communicator.barrier()  # every rank can go on from here when others die

@@ -22,21 +22,23 @@ def read(tmp_path):
     def read(content, target=-1, delimiter=",", name="a.csv"):
         path = tmp_path / name
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return Csv(path, target, delimiter)
+        data = Csv(path, target, delimiter)
+        assert data.train
+        return data
 
     return read
 
 
 def all_of(data):
     x, y = data.train.rows(np.arange(len(data.train)))
-    assert x.dtype == np.float32
+    assert x.dtype == np.float64
     assert data.train.whole
     assert data.validation is None
     return x.tolist(), y.tolist()
 
 
 def single(rows):
-    return np.array(rows, np.float32).tolist()
+    return np.array(rows, np.float64).tolist()
 
 
 @pytest.mark.parametrize("target", ["label", 2, -1])

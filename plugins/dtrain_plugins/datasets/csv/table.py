@@ -1,0 +1,284 @@
+"""From rows to arrays: what the columns are, what is wrong with them, and what is left."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice
+from pathlib import Path
+
+from dtrain import Array, DataError, Schema
+
+from .advice import counters, settings_for, toml
+from .choice import Choice, Key, Places, places_by, places_of, unique
+from .columns import Column, Columns
+from .format import Format
+from .header import is_header, looks_like_names
+from .layout import better_delimiter, layout_of, ragged_error
+from .numbers import Numbers
+from .rows import Row, Rows
+from .target import Cells, Target, target_of
+
+_BLOCK = 1024  # rows that are read at a time
+
+
+@dataclass(frozen=True)
+class Table:
+    """x: (rows, features), float64. y: None without a target. warnings: lines for the user."""
+
+    x: Array
+    y: Array | None
+    schema: Schema
+    warnings: tuple[str, ...]
+
+
+def read_table(
+    path: Path, rows: Rows, format: Format, numbers: Numbers, choice: Choice, recorded: Schema | None = None
+) -> Table:
+    """Returns the table in these rows. Raises DataError. recorded: of training, whose columns are read by name."""
+    return _Reader(path, rows, format, numbers, choice, recorded).table()
+
+
+class _Reader:
+    """Reads a table once."""
+
+    def __init__(
+        self,
+        path: Path,
+        rows: Rows,
+        format: Format,
+        numbers: Numbers,
+        choice: Choice,
+        recorded: Schema | None,
+    ) -> None:
+        self._path, self._rows, self._format, self._numbers = path, rows, format, numbers
+        self._choice, self._recorded = choice, recorded
+        stream = iter(rows)
+        sample = list(islice(stream, _BLOCK))
+        if not sample:
+            raise DataError(f"{path}: expected a table, got an empty file; check the path")
+        self._sample = sample
+        named = choice.names_columns or choice.header is True
+        self._layout = layout_of(path, sample, rows.seen, format, named)
+        self._cells = self._layout.names
+        self._by_name = self._recorded_names_are_there()
+        self._places = self._choose()
+        self._features = Columns(self._places.features, numbers)
+        self._targets = Columns(self._places.targets, numbers, keep=True)
+        self._lines = array("q", [sample[0].line])
+        for block in _blocks(chain(sample[1:], stream)):
+            self._extend(block)
+        self._header = self._judge()
+        if self._header and len(self._lines) == 1:
+            raise DataError(f"{path}: expected at least one row below the header, got none")
+
+    # ------------------------------------------------------------------ which columns, and their cells
+
+    def _recorded_names_are_there(self) -> bool:
+        """Tells whether the columns are found by the names of the training data."""
+        if self._recorded is None or not self._recorded.features or self._choice.header is False:
+            return False
+        names = set(unique(self._cells))
+        return (
+            self._choice.header is True or self._choice.names_columns or names >= {*self._recorded.features}
+        )
+
+    def _choose(self) -> Places:
+        try:
+            if self._by_name and self._recorded is not None:
+                return places_by(self._recorded, unique(self._cells))
+            return places_of(self._choice, self._cells, self._layout.row_names)
+        except DataError as error:
+            better = better_delimiter(self._rows.seen, self._format) if len(self._cells) < 2 else ""
+            raise DataError(f"{self._path}: {error}" + f"; set {better}" * bool(better)) from None
+
+    def _extend(self, block: list[Row]) -> None:
+        width = self._layout.columns + self._layout.trailing
+        for row in block:
+            if len(row.cells) != width:
+                raise ragged_error(self._path, row, width, self._sample, self._rows.seen, self._format)
+        columns = list(zip(*(row.cells for row in block), strict=True))
+        if self._layout.trailing and any(map(str.strip, columns[-1])):
+            row = next(row for row in block if row.cells[-1].strip())
+            raise DataError(
+                f"{self._path}: line {row.line}: expected nothing behind the last delimiter, as in the rows above, "
+                f"got {row.cells[-1]!r}; correct the line"
+            )
+        self._features.extend(columns)
+        self._targets.extend(columns)
+        self._lines.extend(row.line for row in block)
+
+    def _judge(self) -> bool:
+        choice = self._choice
+        header = self._layout.row_names or self._by_name or choice.names_columns or choice.header
+        if header is None:
+            try:
+                header = is_header(self._cells, self._features, self._targets, self._numbers)
+            except DataError as error:
+                raise DataError(f"{self._path}: line {self._lines[0]}: {error}") from None
+        if not header:
+            self._features.set_first(self._cells)
+            self._targets.set_first(self._cells)
+        return header
+
+    # ------------------------------------------------------------------ what is wrong, and what is left
+
+    def table(self) -> Table:
+        """Returns the arrays."""
+        self._check_columns()
+        skipped = self._features.missing | self._targets.missing
+        kept = [row for row in range(int(self._header), len(self._lines)) if row not in skipped]
+        if not kept:
+            raise DataError(
+                f"{self._path}: expected a row without a missing cell, got none; {self._ignore_advice()}"
+            )
+        if skipped:
+            x = self._features.values[kept]
+        else:
+            x = self._features.values[int(self._header) :]
+        target = self._target(kept)
+        schema = self._schema(target)
+        return Table(x, None if target is None else target.y, schema, tuple(self._warnings(x, skipped)))
+
+    def _ignore_advice(self) -> str:
+        worst = max(self._features.each, key=lambda column: column.counts["missing"])
+        return f"set ignore = {toml([*(self._choice.ignore or []), self._keys()[worst.place]])}"
+
+    def _check_columns(self) -> None:
+        """Raises DataError for the first cell that cannot be used, by its row."""
+        rows = len(self._lines) - 1
+        allowed = {"missing"} if self._choice.missing_rows == "skip" else set[str]()
+        wrong = [
+            (row, column.place, kind, cell, column)
+            for column in self._features.each
+            for kind, (row, cell) in column.first.items()
+            if kind not in allowed
+        ]
+        wrong += [
+            (row, column.place, kind, cell, column)
+            for column in self._targets.each
+            for kind, (row, cell) in column.first.items()
+            if kind == "missing" and kind not in allowed
+        ]
+        if wrong:
+            row, _, kind, cell, column = min(wrong, key=lambda each: each[:2])
+            raise self._cell_error(row, kind, cell, column, rows)
+
+    def _cell_error(self, row: int, kind: str, cell: str, column: Column, rows: int) -> DataError:
+        features = self._features.each
+        if kind == "text" and (better := better_delimiter(self._rows.seen, self._format)):
+            return self._error(row, column.place, "a number", repr(cell), f"set {better}")
+        settings = settings_for(features, self._targets.each, rows, self._choice, self._keys())
+        if self._by_name:  # the columns are those of training
+            settings = [setting for setting in settings if not setting.startswith(("ignore", "features"))]
+        expected, got, do = "a number", repr(cell), "correct the cell"
+        if kind == "infinite":
+            expected, got = "a finite number of float64 (up to 1.8e308)", cell.strip()
+        elif kind == "missing":
+            expected = "a number" if column in features else "a target"
+            got, do = f"{cell!r}, which marks a missing one", "fill the cell"
+        elif column.is_text(rows):
+            got, do = f"{cell!r}, text as in most rows", ""
+        if settings:
+            do = f"{do}, or set {', '.join(settings)}" if do else f"set {', '.join(settings)}"
+        if kind == "missing" and column not in features and cell.strip():
+            do += ", or missing = [] if it is a class"
+        return self._error(row, column.place, expected, got, do or "no feature would be left without it")
+
+    def _target(self, kept: Sequence[int]) -> Target | None:
+        if not self._places.targets:
+            return None
+        columns = [
+            Cells([texts[row] for row in kept], self._numbers, partial(self._target_error, place, kept))
+            for place, texts in zip(self._places.targets, self._targets.texts, strict=True)
+        ]
+        recorded = self._recorded
+        kind = self._choice.target_kind
+        if recorded is not None and recorded.target_kind == "number":
+            kind = "number"
+        classes = None if recorded is None else recorded.classes
+        return target_of(columns, kind, classes, isinstance(self._choice.target, list))
+
+    def _target_error(
+        self, place: int, kept: Sequence[int], row: int, expected: str, got: str, do: str
+    ) -> DataError:
+        return self._error(kept[row], place, expected, got, do)
+
+    # ------------------------------------------------------------------ words
+
+    def _names(self) -> list[str] | None:
+        return unique(self._cells) if self._header else None
+
+    def _keys(self) -> list[Key]:
+        """Returns what the options call each column: its name, or its number if that is no name of its own."""
+        if not self._header:
+            return list(range(len(self._cells)))
+        cells = self._cells
+        return [cell if cell and cells.count(cell) == 1 else place for place, cell in enumerate(cells)]
+
+    def _error(self, row: int, place: int, expected: str, got: str, do: str) -> DataError:
+        name = f" ({self._cells[place]!r})" if self._header and self._cells[place] else ""
+        where = f"{self._path}: line {self._lines[row]}, column {place}{name}"
+        return DataError(f"{where}: expected {expected}, got {got}; {do}")
+
+    def _schema(self, target: Target | None) -> Schema:
+        if self._recorded is not None:
+            return self._recorded
+        names = self._names() or [f"column {place}" for place in range(len(self._cells))]
+        for place in (*self._places.features, *self._places.targets):
+            if any("\ud800" <= c <= "\udfff" for c in names[place]):
+                raise DataError(
+                    f"{self._path}: line {self._lines[0]}: expected names in {self._format.encoding}, "
+                    f'got {names[place]!r}; set encoding to that of the file, such as encoding = "latin-1"'
+                )
+        features = tuple(names[place] for place in self._places.features) if self._header else ()
+        targets = tuple(names[place] for place in self._places.targets)
+        if target is None:
+            return Schema(features, targets)
+        return Schema(features, targets, target.classes, target.kind)
+
+    def _warnings(self, x: Array, skipped: set[int]) -> Iterator[str]:
+        if skipped:
+            first = self._lines[min(skipped)]
+            yield (
+                f"{self._path}: {len(skipped)} of {len(self._lines) - self._header} rows are skipped, which have "
+                f"a missing cell, the first in line {first}"
+            )
+        if self._recorded is not None:
+            return
+        if self._layout.row_names and self._places.automatic:
+            yield f"{self._path}: column 0 has no name, as R writes the names of rows: it is left out"
+        if not self._header and self._choice.header is None and looks_like_names(x):
+            yield (
+                f"{self._path}: line {self._lines[0]} is taken for a sample; if its numbers are the names of the "
+                "columns, set header = true, else header = false"
+            )
+        yield from self._row_numbers(x)
+        keys = self._keys()
+        for column in self._features.each:
+            if column.rounded is not None:
+                yield (
+                    f"{self._path}: line {self._lines[column.rounded]}, column {column.place}: a whole number beyond "
+                    f"2^53 is rounded to float64; if it is no quantity, set ignore = {toml([keys[column.place]])}"
+                )
+
+    def _row_numbers(self, x: Array) -> Iterator[str]:
+        if not self._places.automatic:
+            return
+        found = counters(x, self._places.features, self._cells if self._header else None)
+        if found:
+            keys = [*(self._choice.ignore or []), *(self._keys()[place] for place in found)]
+            for place in found:
+                name = self._cells[place] if self._header else ""
+                yield (
+                    f"{self._path}: column {place} {f'({name!r})' if name else 'has no name and'} counts the rows "
+                    f"and is trained on; to leave it out, set ignore = {toml(keys)}"
+                )
+
+
+def _blocks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    stream = iter(rows)
+    while block := list(islice(stream, _BLOCK)):
+        yield block
