@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from math import isfinite
+from operator import itemgetter
 
 import numpy as np
 
@@ -79,23 +81,29 @@ class Columns:
             if self.texts:
                 self.texts[index][0] = cells[place].strip()
 
-    def extend(self, block: Sequence[Sequence[str]]) -> None:
-        """Takes further rows. block: the cells of each column of the file."""
-        rows = len(block[0])
-        values = np.empty((rows, len(self.places)))
-        for index, place in enumerate(self.places):
-            cells, column = block[place], self.each[index]
-            numbers = self._numbers.column(cells)
-            if numbers is None:
-                read = [self._read(column, row, cell) for row, cell in enumerate(cells, self._rows)]
-                numbers = np.array(read)
-            elif column.rounded is None and np.abs(numbers).max() >= _EXACT:
-                self._note_rounded(column, cells)
-            values[:, index] = numbers
-            if self.texts:
-                self.texts[index].extend(map(str.strip, cells))
+    def extend(self, rows: Sequence[Sequence[str]]) -> None:
+        """Takes further rows of the file, all of them as long as the first."""
+        cells = list(self._cells(rows))
+        values = self._numbers.column(cells)
+        width = len(self.places)
+        if values is None:
+            read = (
+                self._read(self.each[index % width], self._rows + index // width, cell)
+                for index, cell in enumerate(cells)
+            )
+            values = np.fromiter(read, np.float64, len(cells))
+        if cells and np.nanmax(np.abs(values), initial=0) >= _EXACT:
+            self._note_rounded(cells)
+        for index, texts in enumerate(self.texts):
+            texts.extend(map(str.strip, cells[index::width]))
         self._values.frombytes(values.data.cast("B"))
-        self._rows += rows
+        self._rows += len(rows)
+
+    def _cells(self, rows: Sequence[Sequence[str]]) -> Iterable[str]:
+        """Returns the cells of these columns, row by row."""
+        if len(self.places) == 1:
+            return [row[self.places[0]] for row in rows]
+        return chain.from_iterable(map(itemgetter(*self.places), rows)) if self.places else ()
 
     def _read(self, column: Column, row: int, cell: str) -> float:
         kind, value = self._numbers.read(cell)
@@ -105,12 +113,16 @@ class Columns:
                 self._missing.add(row)
         return value
 
-    def _note_rounded(self, column: Column, cells: Sequence[str]) -> None:
-        for row, cell in enumerate(cells, self._rows):
-            plain = self._numbers.plain(cell)
-            if self._numbers.is_integer(cell) and int(plain) != int(float(plain)):
-                column.rounded = row
-                return
+    def _note_rounded(self, cells: Sequence[str]) -> None:
+        for index, cell in enumerate(cells):
+            column, plain = self.each[index % len(self.each)], self._numbers.plain(cell)
+            if column.rounded is None and self._numbers.is_integer(cell) and _rounds(plain):
+                column.rounded = self._rows + index // len(self.each)
+
+
+def _rounds(integer: str) -> bool:
+    value = float(integer)
+    return isfinite(value) and int(integer) != int(value)
 
 
 def marks_in(columns: Sequence[Column]) -> set[str]:

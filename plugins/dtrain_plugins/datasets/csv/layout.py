@@ -31,17 +31,17 @@ class Layout:
 
 def layout_of(path: Path, sample: Sequence[Row], seen: Sequence[str], format: Format, named: bool) -> Layout:
     """Judges the first rows. Raises DataError where they are no table. named: the first row must be a header."""
-    first = [cell.strip() for cell in sample[0].cells]
-    widths = [len(row.cells) for row in sample]
+    first = [cell.strip() for cell in sample[0][1]]
+    widths = [len(row[1]) for row in sample]
     rest = set(widths[1:])
-    last_empty = all(not row.cells[-1].strip() for row in sample[1:])
+    last_empty = all(not row[1][-1].strip() for row in sample[1:])
     if rest == {len(first) + 1} and (last_empty or named or _is_text(first)):
         if last_empty:
             return Layout(len(first), first, trailing=True)
         return Layout(len(first) + 1, ["", *first], row_names=True)
     if rest <= {len(first)} and len(first) > 1 and last_empty and not first[-1]:
         return Layout(len(first) - 1, first[:-1], trailing=True)
-    ragged = next((row for row in sample if len(row.cells) != len(first)), None)
+    ragged = next((row for row in sample if len(row[1]) != len(first)), None)
     if ragged is not None:
         raise ragged_error(path, ragged, len(first), sample, seen, format)
     if len(first) == 1 and (better := better_delimiter(seen, format)):
@@ -57,16 +57,16 @@ def _is_text(cells: Sequence[str]) -> bool:
 
 
 def _column(sample: Sequence[Row]) -> str:
-    return f"{sample[0].cells[0][:40]!r} in line {sample[0].line}"
+    return f"{sample[0][1][0][:40]!r} in line {sample[0][0]}"
 
 
 def ragged_error(
     path: Path, row: Row, columns: int, sample: Sequence[Row], seen: Sequence[str], format: Format
 ) -> DataError:
     """Returns the error for a row of another length than the first."""
-    got = len(row.cells)
+    got = len(row[1])
     expected = f"expected {columns} {_columns(columns)}, as in the first row, got {got}"
-    where = f"{path}: line {row.line}: "
+    where = f"{path}: line {row[0]}: "
     if better := better_delimiter(seen, format):
         return DataError(f"{where}{expected}; set {better}")
     lead = _lead(sample)
@@ -74,11 +74,11 @@ def ragged_error(
         comment = _comment_of(sample[:lead])
         if comment and not format.comment:
             return DataError(f'{where}{expected}; set comment = "{comment}"')
-        line, count = sample[lead - 1].line, len(sample[lead].cells)
+        line, count = sample[lead - 1][0], len(sample[lead][1])
         odd = "the line" if lead == 1 else f"the {lead} rows"
         return DataError(
             f"{path}: line {line}: expected {count} {_columns(count)}, as in the rows below, "
-            f"got {len(sample[lead - 1].cells)}; leave out {odd} above the table: set skip = {line}"
+            f"got {len(sample[lead - 1][1])}; leave out {odd} above the table: set skip = {line}"
         )
     if format.delimiter == " ":
         return DataError(f'{where}{expected}; correct the line, or set delimiter = "{WHITESPACE}"')
@@ -91,14 +91,14 @@ def _columns(count: int) -> str:
 
 def _lead(sample: Sequence[Row]) -> int:
     """Returns how many rows stand above a table of rows of one length; 0 where there is no such table."""
-    width = len(sample[-1].cells)
-    lead = max((index + 1 for index, row in enumerate(sample) if len(row.cells) != width), default=0)
+    width = len(sample[-1][1])
+    lead = max((index + 1 for index, row in enumerate(sample) if len(row[1]) != width), default=0)
     return lead if width > 1 and len(sample) - lead > lead else 0
 
 
 def _comment_of(rows: Sequence[Row]) -> str:
     for mark in ("#", "%", "//", "!", ";", "*"):
-        if all(row.cells[0].lstrip().startswith(mark) for row in rows):
+        if all(row[1][0].lstrip().startswith(mark) for row in rows):
             return mark
     return ""
 

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, TypeAlias
 
 from dtrain import DataError
 
 from .format import WHITESPACE, Format
 
+_SAMPLE, _BLOCK = 1024, 128  # rows of the first block, by which the layout is judged; of the others
 _SEEN = 30  # lines that are kept to say what their delimiter is
 
 
-class Row(NamedTuple):
-    """The cells of a row. line: the number of its last line in the file, from 1."""
-
-    line: int
-    cells: list[str]
+Row: TypeAlias = tuple[int, list[str]]
+"""(line, cells): the number of the row's last line in the file, from 1; its cells."""
+Block: TypeAlias = list[Row]
 
 
 class Rows:
-    """Iterates over the rows that are not blank, in order. Raises DataError for quotes that do not close.
+    """Iterates over blocks of the rows that are not blank. Raises DataError for quotes that do not close.
 
     seen: the first lines of the file, without those left out.
     """
@@ -31,7 +31,7 @@ class Rows:
         self._path, self._text, self._format = path, text, format
         self.seen: list[str] = []
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[Block]:
         format = self._format
         blank = format.delimiter == WHITESPACE
         reader = csv.reader(
@@ -42,31 +42,37 @@ class Rows:
             skipinitialspace=blank or not format.delimiter.isspace(),
             strict=True,
         )
+        size = _SAMPLE
         try:
-            for cells in reader:
-                if len(cells) > 1 or (cells and cells[0].strip()):
-                    yield Row(reader.line_num + format.skip, cells)
+            while block := self._block(reader, size):
+                yield block
+                size = _BLOCK
         except csv.Error as error:
             raise DataError(
                 f"{self._path}: line {reader.line_num + format.skip}: expected cells and {format.delimiter!r}, "
                 f"got {error}; check the quotes, or set quote"
             ) from error
 
+    def _block(self, reader: Any, size: int) -> Block:
+        block: Block = []
+        skip = self._format.skip
+        for cells in reader:
+            if len(cells) > 1 or (cells and cells[0].strip()):
+                block.append((reader.line_num + skip, cells))
+                if len(block) == size:
+                    break
+        return block
+
     def _lines(self) -> Iterator[str]:
         for _ in range(self._format.skip):
-            if not self._text.readline():
-                return
+            self._text.readline()
         lines: Iterator[str] = iter(self._text)
         if self._format.comment:
             lines = self._without_comments(lines)
         if self._format.delimiter == WHITESPACE:
             lines = (line.replace("\t", " ").strip() + "\n" for line in lines)
-        for line in lines:
-            self.seen.append(line)
-            yield line
-            if len(self.seen) == _SEEN:
-                break
-        yield from lines
+        self.seen = list(islice(lines, _SEEN))
+        return chain(self.seen, lines)
 
     def _without_comments(self, lines: Iterator[str]) -> Iterator[str]:
         mark, quote = self._format.comment, self._format.quote

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 
 from dtrain import Array, DataError, Schema
@@ -18,10 +18,8 @@ from .format import Format
 from .header import is_header, looks_like_names
 from .layout import better_delimiter, layout_of, ragged_error
 from .numbers import Numbers
-from .rows import Row, Rows
+from .rows import Block, Rows
 from .target import Cells, Target, target_of
-
-_BLOCK = 1024  # rows that are read at a time
 
 
 @dataclass(frozen=True)
@@ -55,8 +53,8 @@ class _Reader:
     ) -> None:
         self._path, self._rows, self._format, self._numbers = path, rows, format, numbers
         self._choice, self._recorded = choice, recorded
-        stream = iter(rows)
-        sample = list(islice(stream, _BLOCK))
+        blocks = iter(rows)
+        sample = next(blocks, [])
         if not sample:
             raise DataError(f"{path}: expected a table, got an empty file; check the path")
         self._sample = sample
@@ -67,8 +65,8 @@ class _Reader:
         self._places = self._choose()
         self._features = Columns(self._places.features, numbers)
         self._targets = Columns(self._places.targets, numbers, keep=True)
-        self._lines = array("q", [sample[0].line])
-        for block in _blocks(chain(sample[1:], stream)):
+        self._lines = array("q", [sample[0][0]])
+        for block in chain([sample[1:]], blocks):
             self._extend(block)
         self._header = self._judge()
         if self._header and len(self._lines) == 1:
@@ -94,21 +92,29 @@ class _Reader:
             better = better_delimiter(self._rows.seen, self._format) if len(self._cells) < 2 else ""
             raise DataError(f"{self._path}: {error}" + f"; set {better}" * bool(better)) from None
 
-    def _extend(self, block: list[Row]) -> None:
+    def _extend(self, block: Block) -> None:
+        if not block:
+            return
+        lines, rows = zip(*block, strict=True)
         width = self._layout.columns + self._layout.trailing
-        for row in block:
-            if len(row.cells) != width:
-                raise ragged_error(self._path, row, width, self._sample, self._rows.seen, self._format)
-        columns = list(zip(*(row.cells for row in block), strict=True))
-        if self._layout.trailing and any(map(str.strip, columns[-1])):
-            row = next(row for row in block if row.cells[-1].strip())
-            raise DataError(
-                f"{self._path}: line {row.line}: expected nothing behind the last delimiter, as in the rows above, "
-                f"got {row.cells[-1]!r}; correct the line"
-            )
-        self._features.extend(columns)
-        self._targets.extend(columns)
-        self._lines.extend(row.line for row in block)
+        if set(map(len, rows)) != {width} or (self._layout.trailing and any(row[-1].strip() for row in rows)):
+            raise self._row_error(block, width)
+        self._features.extend(rows)
+        self._targets.extend(rows)
+        self._lines.extend(lines)
+
+    def _row_error(self, block: Block, width: int) -> DataError:
+        for line, cells in block:
+            if len(cells) != width:
+                return ragged_error(
+                    self._path, (line, cells), width, self._sample, self._rows.seen, self._format
+                )
+            if self._layout.trailing and cells[-1].strip():
+                break
+        return DataError(
+            f"{self._path}: line {line}: expected nothing behind the last delimiter, as in the rows above, "
+            f"got {cells[-1]!r}; correct the line"
+        )
 
     def _judge(self) -> bool:
         choice = self._choice
@@ -129,7 +135,9 @@ class _Reader:
         """Returns the arrays."""
         self._check_columns()
         skipped = self._features.missing | self._targets.missing
-        kept = [row for row in range(int(self._header), len(self._lines)) if row not in skipped]
+        kept: Sequence[int] = range(int(self._header), len(self._lines))
+        if skipped:
+            kept = [row for row in kept if row not in skipped]
         if not kept:
             raise DataError(
                 f"{self._path}: expected a row without a missing cell, got none; {self._ignore_advice()}"
@@ -191,7 +199,7 @@ class _Reader:
         if not self._places.targets:
             return None
         columns = [
-            Cells([texts[row] for row in kept], self._numbers, partial(self._target_error, place, kept))
+            Cells(list(map(texts.__getitem__, kept)), self._numbers, partial(self._target_error, place, kept))
             for place, texts in zip(self._places.targets, self._targets.texts, strict=True)
         ]
         recorded = self._recorded
@@ -276,9 +284,3 @@ class _Reader:
                     f"{self._path}: column {place} {f'({name!r})' if name else 'has no name and'} counts the rows "
                     f"and is trained on; to leave it out, set ignore = {toml(keys)}"
                 )
-
-
-def _blocks(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    stream = iter(rows)
-    while block := list(islice(stream, _BLOCK)):
-        yield block

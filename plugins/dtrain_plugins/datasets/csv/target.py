@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -32,6 +33,11 @@ class Cells:
     texts: list[str]
     numbers: Numbers
     error: Callable[[int, str, str, str], DataError]
+
+    @cached_property
+    def values(self) -> Array | None:
+        """The numbers, float64; None if not all of them are."""
+        return self.numbers.column(self.texts)
 
 
 def target_of(
@@ -67,7 +73,7 @@ def _several(columns: Sequence[Cells], kind: Literal["class", "number"] | None) 
 def _holds_numbers(column: Cells) -> bool:
     """Tells whether the column is one of numbers: at least half of its cells are."""
     texts = column.texts
-    if column.numbers.column(texts) is not None:
+    if column.values is not None:
         return True
     return 2 * sum(column.numbers.kind(text) != "text" for text in texts) >= len(texts)
 
@@ -75,7 +81,7 @@ def _holds_numbers(column: Cells) -> bool:
 def _numbers(column: Cells, whole: bool) -> Array:
     """Returns int64 if all cells are whole numbers and these are wanted as they are, else float64."""
     numbers, texts = column.numbers, column.texts
-    values = numbers.column(texts)
+    values = column.values
     if values is None:
         row = next(row for row, text in enumerate(texts) if numbers.kind(text) != "number")
         if numbers.kind(texts[row]) == "infinite":
