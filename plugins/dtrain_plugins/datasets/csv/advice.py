@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 
@@ -10,8 +9,8 @@ import numpy as np
 
 from dtrain import Array
 
-from .choice import Choice, Key
-from .columns import Column, marks_in
+from .choice import Choice, Key, toml
+from .columns import Column, Columns, marks_in
 from .numbers import options_for
 
 _FEW = 3  # different texts that may be marks for a missing value
@@ -24,39 +23,59 @@ _COUNTERS = {
 
 
 def settings_for(
-    features: Sequence[Column], targets: Sequence[Column], rows: int, choice: Choice, keys: Sequence[Key]
+    features: Columns, targets: Columns, rows: int, choice: Choice, keys: Sequence[Key]
 ) -> list[str]:
-    """Returns the settings, in TOML, under which all features are numbers; [] if no column would be left.
+    """Returns the settings, in TOML, under which all features are numbers; [] if there are none.
 
     rows: below the first. keys: what the options call each column of the file.
     """
-    bad = [column for column in features if column.first]
-    if bad and all(column.first[kind][0] == 0 for column in bad for kind in column.first) and not any(
-        sum(column.counts.values()) for column in bad
-    ):  # fmt: skip
+    bad = [column for column in features.each if column.first]
+    if len(bad) == len(features.each) and not any(sum(column.counts.values()) for column in bad):
         return ["header = true"]
     settings: dict[str, None] = {}
-    out, marks = [], set[str]()
-    skip = any(column.counts["missing"] for column in targets)
+    out, sparse, marks = [], [], set[str]()
     for column in bad:
-        numbers, texts, missing = column.numbers(rows), column.counts["text"], column.counts["missing"]
+        texts, odd = column.counts["text"], sum(column.counts.values())
         if texts and (options := options_for(column.texts)):
             settings |= dict.fromkeys(options)
-        elif texts > numbers or missing > numbers or len(column.texts) > _FEW:
-            out.append(column.place)
-            continue
-        elif texts or column.counts["infinite"]:
-            marks |= column.texts
-        skip = skip or bool(missing or marks)
-    if out:
-        settings |= dict.fromkeys(_left_out(features, out, choice, keys))
-        if len(out) == len(features):
+        elif not all(text.isprintable() for text in column.texts):
             return []
+        elif len(column.texts) > _FEW or 2 * (odd - column.counts["missing"]) > rows:
+            out.append(column.place)
+        elif 2 * odd > rows:
+            sparse.append(column)
+        else:
+            marks |= column.texts
+    if len(out) + len(sparse) < len(features.places):
+        out += [column.place for column in sparse]
+    else:
+        marks |= {text for column in sparse for text in column.texts}
+    out += _emptiest(features, targets, out)
+    if len(out) == len(features.places):
+        return []
+    if out:
+        settings |= dict.fromkeys(_left_out(features.each, out, choice, keys))
     if marks:
-        settings[f"missing = {toml(sorted(marks | marks_in([*features, *targets])))}"] = None
-    if skip and choice.missing_rows == "error":
+        settings[f"missing = {toml(sorted(marks | marks_in([*features.each, *targets.each])))}"] = None
+    missing = any(
+        column.counts["missing"] for column in (*features.each, *targets.each) if column.place not in out
+    )
+    if (missing or marks) and choice.missing_rows == "error":
         settings['missing_rows = "skip"'] = None
     return list(settings)
+
+
+def _emptiest(features: Columns, targets: Columns, out: Sequence[int]) -> list[int]:
+    """Returns the columns with most missing cells, as many as leave no row whole."""
+    empty = np.isnan(features.values[1:])
+    empty[:, [features.places.index(place) for place in out]] = False
+    held = np.array([row in targets.missing for row in range(1, len(empty) + 1)], bool)
+    more = []
+    while empty.any() and (empty.any(axis=1) | held).all() and not held.all():
+        worst = int(empty.sum(axis=0).argmax())
+        more.append(features.places[worst])
+        empty[:, worst] = False
+    return more
 
 
 def _left_out(
@@ -66,11 +85,6 @@ def _left_out(
         rest = [keys[column.place] for column in features if column.place not in out]
         return [f"features = {toml(rest)}"]
     return [f"ignore = {toml([*(choice.ignore or []), *(keys[place] for place in out)])}"]
-
-
-def toml(keys: Sequence[Key]) -> str:
-    """Returns a list as it stands in a config."""
-    return f"[{', '.join(json.dumps(key, ensure_ascii=False) for key in keys)}]"
 
 
 def counters(x: Array, features: Sequence[int], names: Sequence[str] | None) -> list[int]:

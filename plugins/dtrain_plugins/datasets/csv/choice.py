@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -90,9 +91,13 @@ def places_of(choice: Choice, first: Sequence[str], row_names: bool) -> Places:
         return Places(chosen, targets, automatic=False)
     left_out = {*targets, *ignored} | ({0} if row_names else set())
     features = [place for place in range(len(first)) if place not in left_out]
+    if len(first) == 1 and targets:
+        raise DataError(
+            "expected a column beside the target, got one column in all; check delimiter, or leave target out"
+        )
     if not features:
         raise DataError(
-            f"expected a column beside target and ignore, got {len(first)} columns in all; "
+            f"expected a column beside target and ignore, got {len(first)} in all; "
             "check target, ignore and delimiter"
         )
     return Places(features, targets)
@@ -152,3 +157,8 @@ def _place(option: str, key: Key, first: Sequence[str]) -> int:
 
 def _some(names: Sequence[str]) -> str:
     return ", ".join(repr(name) for name in names[:8]) + (", …" if len(names) > 8 else "")
+
+
+def toml(keys: Sequence[Key]) -> str:
+    """Returns a list as it stands in a config."""
+    return f"[{', '.join(json.dumps(key, ensure_ascii=False) for key in keys)}]"

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dtrain import DataError
 
+from .delimiter import better_delimiter
 from .format import WHITESPACE, Format
 from .numbers import Numbers
 from .rows import Row
-
-_DELIMITERS = (",", ";", "\t", "|", WHITESPACE)
 
 
 @dataclass(frozen=True)
@@ -45,9 +43,7 @@ def layout_of(path: Path, sample: Sequence[Row], seen: Sequence[str], format: Fo
     if ragged is not None:
         raise ragged_error(path, ragged, len(first), sample, seen, format)
     if len(first) == 1 and (better := better_delimiter(seen, format)):
-        raise DataError(
-            f"{path}: expected cells and {format.delimiter!r}, got {_column(sample)}; set {better}"
-        )
+        raise delimiter_error(path, sample, format, better)
     return Layout(len(first), first)
 
 
@@ -56,8 +52,13 @@ def _is_text(cells: Sequence[str]) -> bool:
     return all(numbers.kind(cell) == "text" for cell in cells)
 
 
-def _column(sample: Sequence[Row]) -> str:
-    return f"{sample[0][1][0][:40]!r} in line {sample[0][0]}"
+def delimiter_error(path: Path, sample: Sequence[Row], format: Format, better: str) -> DataError:
+    """Returns the error for a file with another delimiter. better: the settings that fit."""
+    line, cells = sample[0]
+    text = (" " if format.delimiter == WHITESPACE else format.delimiter).join(cells)[:40]
+    return DataError(
+        f"{path}: line {line}: expected cells and {format.delimiter!r}, got {text!r}; set {better}"
+    )
 
 
 def ragged_error(
@@ -101,51 +102,3 @@ def _comment_of(rows: Sequence[Row]) -> str:
         if all(row[1][0].lstrip().startswith(mark) for row in rows):
             return mark
     return ""
-
-
-def better_delimiter(seen: Sequence[str], format: Format) -> str:
-    """Returns the options for a delimiter that fits the first lines where the present one does not; or ""."""
-    present = _widths(seen, format.delimiter, format.quote)
-    alike = len(set(present)) == 1 and present[0] > 1
-    for delimiter in _DELIMITERS:
-        if delimiter == format.delimiter:
-            continue
-        rows = list(_cut(seen, delimiter, format.quote))
-        widths = {len(row) for row in rows}
-        if len(widths) != 1 or widths == {1} or (alike and delimiter not in ";\t|"):
-            continue
-        cells = [cell for row in rows[1:] or rows for cell in row]
-        if delimiter == WHITESPACE and not _mostly_numbers(cells):
-            continue
-        shown = "\\t" if delimiter == "\t" else delimiter
-        comma = format.decimal == "." and any(
-            Numbers(",").kind(cell) == "number" and "," in cell for cell in cells
-        )
-        return f'delimiter = "{shown}"' + ', decimal = ","' * comma
-    return ""
-
-
-def _mostly_numbers(cells: Sequence[str]) -> bool:
-    dot, comma = Numbers(), Numbers(",")
-    numbers = sum("number" in (dot.kind(cell), comma.kind(cell)) for cell in cells)
-    return 2 * numbers > len(cells)
-
-
-def _widths(seen: Sequence[str], delimiter: str, quote: str) -> list[int]:
-    return [len(row) for row in _cut(seen, delimiter, quote)]
-
-
-def _cut(seen: Sequence[str], delimiter: str, quote: str) -> Iterator[list[str]]:
-    blank = delimiter == WHITESPACE
-    lines = [line.replace("\t", " ").strip() if blank else line for line in seen if line.strip()]
-    reader = csv.reader(
-        lines,
-        delimiter=" " if blank else delimiter,
-        quotechar=quote if quote != delimiter else None,
-        quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
-        skipinitialspace=blank,
-    )
-    try:
-        yield from reader
-    except csv.Error:
-        return

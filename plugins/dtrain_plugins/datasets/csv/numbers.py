@@ -98,6 +98,7 @@ _FORMATS = [
 ]
 _READERS = [(decimal, thousands, Numbers(decimal, thousands)) for decimal, thousands in _FORMATS]
 _DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T ].*)?|\d{4}-(0\d|1[0-2])|\d{1,2}:\d\d(:\d\d.*)?")
+_HEXADECIMAL = re.compile(r"0x[0-9a-f]+", re.IGNORECASE)
 _AMOUNT = re.compile(r"[+-]?\s*[$€£¥]\s*[+-]?\d[\d.,' ]*|[+-]?\d[\d.,' ]*\s*[$€£¥%]")
 
 
@@ -113,6 +114,14 @@ def options_for(cells: Iterable[str]) -> list[str]:
     return []
 
 
+ENCODING = 'set encoding to that of the file, such as encoding = "latin-1"'
+
+
+def is_broken(text: str) -> bool:
+    """Tells whether a text holds bytes that are none in the file's encoding, as `surrogateescape` leaves them."""
+    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def dressed(cell: str) -> str:
     """Returns what a text is that stands for a number or a date: "a date", …; or ""."""
     cell = cell.strip()
@@ -120,4 +129,4 @@ def dressed(cell: str) -> str:
         return "a date or time"
     if _AMOUNT.fullmatch(cell):
         return "a percentage" if cell.endswith("%") else "an amount of money"
-    return "a number in another notation" if options_for([cell]) else ""
+    return "a number in another notation" if _HEXADECIMAL.fullmatch(cell) or options_for([cell]) else ""

@@ -10,6 +10,7 @@ from typing import IO, Any, TypeAlias
 
 from dtrain import DataError
 
+from .delimiter import better_delimiter
 from .format import WHITESPACE, Format
 
 _SAMPLE, _BLOCK = 1024, 128  # rows of the first block, by which the layout is judged; of the others
@@ -48,9 +49,10 @@ class Rows:
                 yield block
                 size = _BLOCK
         except csv.Error as error:
+            better = better_delimiter(self.seen, format)
             raise DataError(
                 f"{self._path}: line {reader.line_num + format.skip}: expected cells and {format.delimiter!r}, "
-                f"got {error}; check the quotes, or set quote"
+                f"got {error}; " + (f"set {better}" if better else "check the quotes, or set quote")
             ) from error
 
     def _block(self, reader: Any, size: int) -> Block:

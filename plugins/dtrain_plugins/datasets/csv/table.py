@@ -11,13 +11,14 @@ from pathlib import Path
 
 from dtrain import Array, DataError, Schema
 
-from .advice import counters, settings_for, toml
-from .choice import Choice, Key, Places, places_by, places_of, unique
-from .columns import Column, Columns
+from .advice import counters, settings_for
+from .choice import Choice, Key, Places, places_by, places_of, toml, unique
+from .columns import Column, Columns, marks_in
+from .delimiter import better_delimiter
 from .format import Format
 from .header import is_header, looks_like_names
-from .layout import better_delimiter, layout_of, ragged_error
-from .numbers import Numbers
+from .layout import delimiter_error, layout_of, ragged_error
+from .numbers import ENCODING, Numbers, is_broken
 from .rows import Block, Rows
 from .target import Cells, Target, target_of
 
@@ -89,8 +90,9 @@ class _Reader:
                 return places_by(self._recorded, unique(self._cells))
             return places_of(self._choice, self._cells, self._layout.row_names)
         except DataError as error:
-            better = better_delimiter(self._rows.seen, self._format) if len(self._cells) < 2 else ""
-            raise DataError(f"{self._path}: {error}" + f"; set {better}" * bool(better)) from None
+            if better := better_delimiter(self._rows.seen, self._format):
+                raise delimiter_error(self._path, self._sample, self._format, better) from None
+            raise DataError(f"{self._path}: {error}") from None
 
     def _extend(self, block: Block) -> None:
         if not block:
@@ -124,6 +126,9 @@ class _Reader:
                 header = is_header(self._cells, self._features, self._targets, self._numbers)
             except DataError as error:
                 raise DataError(f"{self._path}: line {self._lines[0]}: {error}") from None
+        if header and self._recorded is not None and self._recorded.features and not self._by_name:
+            self._by_name = True
+            self._places = self._choose()  # raises: names of training are missing
         if not header:
             self._features.set_first(self._cells)
             self._targets.set_first(self._cells)
@@ -139,8 +144,11 @@ class _Reader:
         if skipped:
             kept = [row for row in kept if row not in skipped]
         if not kept:
+            settings = settings_for(
+                self._features, self._targets, len(self._lines) - 1, self._choice, self._keys()
+            )
             raise DataError(
-                f"{self._path}: expected a row without a missing cell, got none; {self._ignore_advice()}"
+                f"{self._path}: expected a row without a missing cell, got none; set {', '.join(settings)}"
             )
         if skipped:
             x = self._features.values[kept]
@@ -149,10 +157,6 @@ class _Reader:
         target = self._target(kept)
         schema = self._schema(target)
         return Table(x, None if target is None else target.y, schema, tuple(self._warnings(x, skipped)))
-
-    def _ignore_advice(self) -> str:
-        worst = max(self._features.each, key=lambda column: column.counts["missing"])
-        return f"set ignore = {toml([*(self._choice.ignore or []), self._keys()[worst.place]])}"
 
     def _check_columns(self) -> None:
         """Raises DataError for the first cell that cannot be used, by its row."""
@@ -178,11 +182,17 @@ class _Reader:
         features = self._features.each
         if kind == "text" and (better := better_delimiter(self._rows.seen, self._format)):
             return self._error(row, column.place, "a number", repr(cell), f"set {better}")
-        settings = settings_for(features, self._targets.each, rows, self._choice, self._keys())
+        if kind == "missing" and column.counts["missing"] == rows and column not in features:
+            return self._error(
+                row, column.place, "a target", f"{cell!r} as in all rows", "choose another target"
+            )
+        settings = settings_for(self._features, self._targets, rows, self._choice, self._keys())
         if self._by_name:  # the columns are those of training
             settings = [setting for setting in settings if not setting.startswith(("ignore", "features"))]
         expected, got, do = "a number", repr(cell), "correct the cell"
-        if kind == "infinite":
+        if is_broken(cell):
+            do, settings = ENCODING, []
+        elif kind == "infinite":
             expected, got = "a finite number of float64 (up to 1.8e308)", cell.strip()
         elif kind == "missing":
             expected = "a number" if column in features else "a target"
@@ -191,15 +201,21 @@ class _Reader:
             got, do = f"{cell!r}, text as in most rows", ""
         if settings:
             do = f"{do}, or set {', '.join(settings)}" if do else f"set {', '.join(settings)}"
-        if kind == "missing" and column not in features and cell.strip():
-            do += ", or missing = [] if it is a class"
+        if kind == "missing" and column.is_text(rows) and cell.strip() and column not in features:
+            do += ", or missing = [] if it names a class"
         return self._error(row, column.place, expected, got, do or "no feature would be left without it")
 
     def _target(self, kept: Sequence[int]) -> Target | None:
         if not self._places.targets:
             return None
+        marks = marks_in([*self._features.each, *self._targets.each])
         columns = [
-            Cells(list(map(texts.__getitem__, kept)), self._numbers, partial(self._target_error, place, kept))
+            Cells(
+                list(map(texts.__getitem__, kept)),
+                self._numbers,
+                marks,
+                partial(self._target_error, place, kept),
+            )
             for place, texts in zip(self._places.targets, self._targets.texts, strict=True)
         ]
         recorded = self._recorded
@@ -236,10 +252,10 @@ class _Reader:
             return self._recorded
         names = self._names() or [f"column {place}" for place in range(len(self._cells))]
         for place in (*self._places.features, *self._places.targets):
-            if any("\ud800" <= c <= "\udfff" for c in names[place]):
+            if is_broken(names[place]):
                 raise DataError(
                     f"{self._path}: line {self._lines[0]}: expected names in {self._format.encoding}, "
-                    f'got {names[place]!r}; set encoding to that of the file, such as encoding = "latin-1"'
+                    f"got {names[place]!r}; {ENCODING}"
                 )
         features = tuple(names[place] for place in self._places.features) if self._header else ()
         targets = tuple(names[place] for place in self._places.targets)

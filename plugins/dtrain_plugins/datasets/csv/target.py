@@ -11,9 +11,9 @@ import numpy as np
 
 from dtrain import Array, DataError
 
-from .numbers import Numbers, dressed, options_for
+from .choice import toml
+from .numbers import ENCODING, Numbers, dressed, is_broken, options_for
 
-BROKEN = "\ud800-\udfff"  # what `surrogateescape` makes of bytes that are no text
 _SIXTY_FOUR = 2**63
 
 
@@ -28,10 +28,14 @@ class Target:
 
 @dataclass(frozen=True)
 class Cells:
-    """The texts of a column of targets. error: (row, expected, got, what to do) → the error for that cell."""
+    """The texts of a column of targets. error: (row, expected, got, what to do) → the error for that cell.
+
+    marks: those for missing values that the file holds.
+    """
 
     texts: list[str]
     numbers: Numbers
+    marks: set[str]
     error: Callable[[int, str, str, str], DataError]
 
     @cached_property
@@ -85,9 +89,9 @@ def _numbers(column: Cells, whole: bool) -> Array:
     if values is None:
         row = next(row for row, text in enumerate(texts) if numbers.kind(text) != "number")
         if numbers.kind(texts[row]) == "infinite":
-            raise column.error(
-                row, "a finite number of float64 (up to 1.8e308)", texts[row], "correct the cell"
-            )
+            marks = toml(sorted({*column.marks, texts[row]}))
+            do = f'correct the cell, or set missing = {marks}, missing_rows = "skip"'
+            raise column.error(row, "a finite number of float64 (up to 1.8e308)", texts[row], do)
         raise column.error(row, "a number, as in most rows", repr(texts[row]), _way_out(column, texts[row]))
     if not whole or not all(map(numbers.is_integer, texts)):
         return values
@@ -128,12 +132,8 @@ def _named(column: Cells) -> Target:
 def _classes(column: Cells, recorded: tuple[str, ...] | None = None) -> Target:
     """Returns the numbers of the classes: sorted by value if all of them are numbers, else by text; or as recorded."""
     for row, text in enumerate(column.texts):
-        if not text.isascii() and not text.isprintable() and any("\ud800" <= c <= "\udfff" for c in text):
-            raise column.error(
-                row, "text", repr(text), 'set encoding to that of the file, such as encoding = "latin-1"'
-            )
-        if "\0" in text:
-            raise column.error(row, "text", repr(text), "correct the cell")
+        if is_broken(text) or "\0" in text:
+            raise column.error(row, "text", repr(text), "correct the cell" if "\0" in text else ENCODING)
     names = recorded or tuple(set(column.texts))
     by_value = all(column.numbers.kind(name) == "number" for name in names)
 
