@@ -27,10 +27,12 @@ def settings_for(
 ) -> list[str]:
     """Returns the settings, in TOML, under which all features are numbers; [] if there are none.
 
-    rows: below the first. keys: what the options call each column of the file.
+    rows: how many. keys: what the options call each column of the file.
     """
     bad = [column for column in features.each if column.first]
-    if len(bad) == len(features.each) and not any(sum(column.counts.values()) for column in bad):
+    if rows > 1 and all(
+        column.counts["text"] == 1 and column.first["text"][0] == 0 for column in features.each
+    ):
         return ["header = true"]
     settings: dict[str, None] = {}
     out, sparse, marks = [], [], set[str]()
@@ -50,7 +52,7 @@ def settings_for(
         out += [column.place for column in sparse]
     else:
         marks |= {text for column in sparse for text in column.texts}
-    out += _emptiest(features, targets, out)
+    out += _emptiest(features, targets, out, len(features.values) > rows)
     if len(out) == len(features.places):
         return []
     if out:
@@ -65,11 +67,12 @@ def settings_for(
     return list(settings)
 
 
-def _emptiest(features: Columns, targets: Columns, out: Sequence[int]) -> list[int]:
+def _emptiest(features: Columns, targets: Columns, out: Sequence[int], header: bool) -> list[int]:
     """Returns the columns with most missing cells, as many as leave no row whole."""
-    empty = np.isnan(features.values[1:])
+    empty = np.isnan(features.values)
     empty[:, [features.places.index(place) for place in out]] = False
-    held = np.array([row in targets.missing for row in range(1, len(empty) + 1)], bool)
+    held = np.array([row in targets.missing for row in range(len(empty))], bool)
+    held[0] |= header
     more = []
     while empty.any() and (empty.any(axis=1) | held).all() and not held.all():
         worst = int(empty.sum(axis=0).argmax())

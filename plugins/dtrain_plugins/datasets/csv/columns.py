@@ -22,7 +22,7 @@ _EXACT = 2.0**53  # the whole numbers up to here are exact in float64
 
 @dataclass
 class Column:
-    """What was met in a column beside numbers. counts: of rows below the first; first: where each kind was met."""
+    """What was met in a column beside numbers. first: where each kind was met."""
 
     place: int
     counts: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(("missing", "text", "infinite"), 0))
@@ -34,7 +34,7 @@ class Column:
 
     def note(self, row: int, kind: Kind, cell: str) -> None:
         """Notes a cell that is no number."""
-        self.counts[kind] += row > 0
+        self.counts[kind] += 1
         if kind not in self.first or row < self.first[kind][0]:
             self.first[kind] = row, cell
         if kind == "missing":
@@ -43,11 +43,11 @@ class Column:
             self.texts.add(cell.strip())
 
     def is_text(self, rows: int) -> bool:
-        """Tells whether most cells are text. rows: below the first."""
+        """Tells whether most of these rows hold text."""
         return self.counts["text"] > self.numbers(rows)
 
     def numbers(self, rows: int) -> int:
-        """Returns how many cells are finite numbers."""
+        """Returns how many of these rows hold finite numbers."""
         return rows - sum(self.counts.values())
 
 

@@ -52,7 +52,7 @@ def _lines_above(lines: Sequence[tuple[int, list[str]]]) -> int | None:
     if above and widths[above - 1] == width - 1 and width > 2:
         above -= 1
         above = max((index + 1 for index, each in enumerate(widths[:above]) if each != width - 1), default=0)
-    return above if width > 1 and len(lines) - above > max(1, above) else None
+    return above if width > 1 and len(lines) - above > above else None
 
 
 def _mostly_numbers(cells: Sequence[str]) -> bool:

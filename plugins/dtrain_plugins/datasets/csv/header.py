@@ -23,7 +23,7 @@ def is_header(first: Sequence[str], features: Columns, targets: Columns, numbers
     if not first[0].strip() and _names_by_number([first[place] for place in range(1, len(first))]):
         return not any(column.place == 0 and column.counts["missing"] for column in columns)
     kinds = {column.place: numbers.kind(first[column.place]) for column in columns}
-    judges = [column.place for column in columns if column.numbers(rows) and not column.is_text(rows)]
+    judges = [column.place for column in columns if column.numbers(rows) > column.counts["text"]]
     texts = [place for place in judges if kinds[place] == "text"]
     values = [place for place in judges if kinds[place] in ("number", "infinite")]
     if texts and values:

@@ -52,7 +52,7 @@ class Rows:
             better = better_delimiter(self.seen, format)
             raise DataError(
                 f"{self._path}: line {reader.line_num + format.skip}: expected cells and {format.delimiter!r}, "
-                f"got {error}; " + (f"set {better}" if better else "check the quotes, or set quote")
+                f"got {error}; " + (f"set {better}" if better else 'check the quotes, or set quote = ""')
             ) from error
 
     def _block(self, reader: Any, size: int) -> Block:

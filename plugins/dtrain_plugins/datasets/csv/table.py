@@ -145,7 +145,7 @@ class _Reader:
             kept = [row for row in kept if row not in skipped]
         if not kept:
             settings = settings_for(
-                self._features, self._targets, len(self._lines) - 1, self._choice, self._keys()
+                self._features, self._targets, len(self._lines) - self._header, self._choice, self._keys()
             )
             raise DataError(
                 f"{self._path}: expected a row without a missing cell, got none; set {', '.join(settings)}"
@@ -160,7 +160,7 @@ class _Reader:
 
     def _check_columns(self) -> None:
         """Raises DataError for the first cell that cannot be used, by its row."""
-        rows = len(self._lines) - 1
+        rows = len(self._lines) - self._header
         allowed = {"missing"} if self._choice.missing_rows == "skip" else set[str]()
         wrong = [
             (row, column.place, kind, cell, column)
