@@ -35,11 +35,12 @@ def settings_for(
     ):
         return ["header = true"]
     settings: dict[str, None] = {}
-    out, sparse, marks = [], [], set[str]()
+    out, sparse, notations, marks = [], [], [], set[str]()
     for column in bad:
         texts, odd = column.counts["text"], sum(column.counts.values())
         if texts and (options := options_for(column.texts)):
             settings |= dict.fromkeys(options)
+            notations.append(column.place)
         elif not all(text.isprintable() for text in column.texts):
             return []
         elif len(column.texts) > _FEW or 2 * (odd - column.counts["missing"]) > rows:
@@ -52,7 +53,7 @@ def settings_for(
         out += [column.place for column in sparse]
     else:
         marks |= {text for column in sparse for text in column.texts}
-    out += _emptiest(features, targets, out, len(features.values) > rows)
+    out += _emptiest(features, targets, [*out, *notations], len(features.values) > rows)
     if len(out) == len(features.places):
         return []
     if out:
@@ -67,10 +68,10 @@ def settings_for(
     return list(settings)
 
 
-def _emptiest(features: Columns, targets: Columns, out: Sequence[int], header: bool) -> list[int]:
-    """Returns the columns with most missing cells, as many as leave no row whole."""
+def _emptiest(features: Columns, targets: Columns, settled: Sequence[int], header: bool) -> list[int]:
+    """Returns the columns with most missing cells, as many as leave no row whole. settled: columns beside these."""
     empty = np.isnan(features.values)
-    empty[:, [features.places.index(place) for place in out]] = False
+    empty[:, [features.places.index(place) for place in settled]] = False
     held = np.array([row in targets.missing for row in range(len(empty))], bool)
     held[0] |= header
     more = []

@@ -25,7 +25,7 @@ def better_delimiter(seen: Sequence[str], format: Format) -> str:
         if above is None or (above and fits):
             continue
         cells = [cell for _, row in lines[above:][1:] or lines for cell in row]
-        if delimiter != WHITESPACE or _mostly_numbers(cells):
+        if (delimiter != WHITESPACE and not fits) or _mostly_numbers(cells):
             found.append((above, _settings(delimiter, cells, lines[above][0] if above else 0, format)))
     return min(found, key=lambda each: each[0])[1] if found else ""
 

@@ -9,6 +9,8 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
+
 from dtrain import Array, DataError, Schema
 
 from .advice import counters, settings_for
@@ -155,8 +157,10 @@ class _Reader:
         else:
             x = self._features.values[int(self._header) :]
         target = self._target(kept)
+        with np.errstate(over="ignore"):  # of differences between huge numbers
+            warnings = tuple(self._warnings(x, skipped))
         schema = self._schema(target)
-        return Table(x, None if target is None else target.y, schema, tuple(self._warnings(x, skipped)))
+        return Table(x, None if target is None else target.y, schema, warnings)
 
     def _check_columns(self) -> None:
         """Raises DataError for the first cell that cannot be used, by its row."""
@@ -198,7 +202,7 @@ class _Reader:
             expected = "a number" if column in features else "a target"
             got, do = f"{cell!r}, which marks a missing one", "fill the cell"
         elif column.is_text(rows):
-            got, do = f"{cell!r}, text as in most rows", ""
+            got, do = f"{cell!r}, text as in most rows", "correct the cell" if self._by_name else ""
         if settings:
             do = f"{do}, or set {', '.join(settings)}" if do else f"set {', '.join(settings)}"
         if kind == "missing" and column.is_text(rows) and cell.strip() and column not in features:
@@ -208,6 +212,10 @@ class _Reader:
     def _target(self, kept: Sequence[int]) -> Target | None:
         if not self._places.targets:
             return None
+        if any(column.first.get("text") for column in self._targets.each) and (
+            better := better_delimiter(self._rows.seen, self._format)
+        ):
+            raise delimiter_error(self._path, self._sample, self._format, better)
         marks = marks_in([*self._features.each, *self._targets.each])
         columns = [
             Cells(
@@ -274,7 +282,7 @@ class _Reader:
             return
         if self._layout.row_names and self._places.automatic:
             yield f"{self._path}: column 0 has no name, as R writes the names of rows: it is left out"
-        if not self._header and self._choice.header is None and looks_like_names(x):
+        if not self._header and self._choice.header is None and looks_like_names(self._numbers_in_order()):
             yield (
                 f"{self._path}: line {self._lines[0]} is taken for a sample; if its numbers are the names of the "
                 "columns, set header = true, else header = false"
@@ -287,6 +295,12 @@ class _Reader:
                     f"{self._path}: line {self._lines[column.rounded]}, column {column.place}: a whole number beyond "
                     f"2^53 is rounded to float64; if it is no quantity, set ignore = {toml([keys[column.place]])}"
                 )
+
+    def _numbers_in_order(self) -> Array:
+        """Returns the features and the targets that are numbers, (rows, columns), as they stand in the file."""
+        numbers = [index for index, column in enumerate(self._targets.each) if not column.counts["text"]]
+        places = [*self._features.places, *(self._targets.places[index] for index in numbers)]
+        return np.hstack([self._features.values, self._targets.values[:, numbers]])[:, np.argsort(places)]
 
     def _row_numbers(self, x: Array) -> Iterator[str]:
         if not self._places.automatic:
