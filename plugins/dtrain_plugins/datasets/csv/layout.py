@@ -33,7 +33,7 @@ def layout_of(path: Path, sample: Sequence[Row], seen: Sequence[str], format: Fo
     widths = [len(row[1]) for row in sample]
     rest = set(widths[1:])
     last_empty = all(not row[1][-1].strip() for row in sample[1:])
-    if rest == {len(first) + 1} and (last_empty or named or _names_all_but_rows(sample, format)):
+    if rest == {len(first) + 1} and (last_empty or named or _names_all_but_rows(sample)):
         if last_empty:
             return Layout(len(first), first, trailing=True)
         return Layout(len(first) + 1, ["", *first], row_names=True)
@@ -47,7 +47,7 @@ def layout_of(path: Path, sample: Sequence[Row], seen: Sequence[str], format: Fo
     return Layout(len(first), first)
 
 
-def _names_all_but_rows(sample: Sequence[Row], format: Format) -> bool:
+def _names_all_but_rows(sample: Sequence[Row]) -> bool:
     """Tells whether the first row names all columns but the first, and is no title above a header."""
     titled = len(sample) > 2 and _is_text(sample[1][1]) and not _is_text(sample[2][1])
     return _is_text(sample[0][1]) and not titled and not _comment_of(sample[:1])
