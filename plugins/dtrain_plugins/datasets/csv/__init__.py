@@ -46,7 +46,7 @@ class Csv(Dataset):
     """
 
     def __init__(
-        self, path: Path, target: str | int | list[str | int] | None = None, delimiter: str = ",", *,
+        self, path: Path, target: str | int | list[str | int] | None = None, delimiter: str = ",",
         features: list[str | int] | None = None, ignore: list[str | int] | None = None, header: bool | None = None,
         missing: list[str] | None = None, missing_rows: Literal["error", "skip"] = "error",
         target_kind: Literal["class", "number"] | None = None, decimal: str = ".", thousands: str = "",
