@@ -58,28 +58,31 @@ def settings_for(
         return []
     if out:
         settings |= dict.fromkeys(_left_out(features.each, out, choice, keys))
+    left = [column for column in (*features.each, *targets.each) if column.place not in out]
     if marks:
-        settings[f"missing = {toml(sorted(marks | marks_in([*features.each, *targets.each])))}"] = None
-    missing = any(
-        column.counts["missing"] for column in (*features.each, *targets.each) if column.place not in out
-    )
+        settings[f"missing = {toml(sorted(marks | marks_in(left)))}"] = None
+    missing = any(column.counts["missing"] for column in left)
     if (missing or marks) and choice.missing_rows == "error":
         settings['missing_rows = "skip"'] = None
     return list(settings)
 
 
 def _emptiest(features: Columns, targets: Columns, settled: Sequence[int], header: bool) -> list[int]:
-    """Returns the columns with most missing cells, as many as leave no row whole. settled: columns beside these."""
-    empty = np.isnan(features.values)
+    """Returns the columns with most missing cells, while few rows are whole and these columns miss many cells.
+
+    settled: columns that are left out already, or read by other options.
+    """
+    empty = np.isnan(features.values[header:])
     empty[:, [features.places.index(place) for place in settled]] = False
-    held = np.array([row in targets.missing for row in range(len(empty))], bool)
-    held[0] |= header
-    more = []
-    while empty.any() and (empty.any(axis=1) | held).all() and not held.all():
-        worst = int(empty.sum(axis=0).argmax())
-        more.append(features.places[worst])
-        empty[:, worst] = False
-    return more
+    held = np.array([row + header in targets.missing for row in range(len(empty))])
+    more: list[int] = []
+    while empty.any():
+        whole, missing = np.mean(~(empty.any(axis=1) | held)), empty.mean(axis=0)
+        if whole >= 0.5 or (whole > 0 and missing.max() < 0.25):
+            break
+        more.append(features.places[int(missing.argmax())])
+        empty[:, missing.argmax()] = False
+    return [] if held.all() else more
 
 
 def _left_out(
