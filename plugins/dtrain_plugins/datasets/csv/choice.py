@@ -81,7 +81,8 @@ def places_of(choice: Choice, first: Sequence[str], row_names: bool) -> Places:
     chosen = None if choice.features is None else of("features", choice.features)
     for option, places in (("target", targets), ("ignore", ignored), ("features", chosen or [])):
         for other, others in (("target", targets), ("ignore", ignored), (option, places)):
-            both = [place for place in places if others.count(place) > (other == option)]
+            count = Counter(others)
+            both = [place for place in places if count[place] > (other == option)]
             if both:
                 raise DataError(
                     f"expected a column named once, got column {both[0]} ({first[both[0]]!r}) in {other} and "

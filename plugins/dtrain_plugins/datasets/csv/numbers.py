@@ -27,11 +27,12 @@ class Numbers:
     """Reads numbers as a file writes them, decimal mark and separator of thousands included.
 
     missing: the marks for a missing value, in any case; a number is one by its value. None: MISSING. A NaN and an
-    empty cell are missing always.
+    empty cell are missing always. decimal_seen: whether a number with a decimal mark was read that is no point.
     """
 
     def __init__(self, decimal: str = ".", thousands: str = "", missing: Sequence[str] | None = None) -> None:
         self._decimal, self._thousands = decimal, thousands
+        self.decimal_seen = False
         self._custom = decimal != "." or bool(thousands)
         d, t = re.escape(decimal), re.escape(thousands)
         whole = rf"[0-9]{{1,3}}({t}[0-9]{{3}})+|[0-9]+" if thousands else "[0-9]+"
@@ -79,6 +80,7 @@ class Numbers:
         if not self._custom or _WORD.fullmatch(cell):
             return cell
         if self._pattern.fullmatch(cell):
+            self.decimal_seen = self.decimal_seen or self._decimal in cell
             return cell.replace(self._thousands, "").replace(self._decimal, ".")
         return "?"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
@@ -13,6 +14,7 @@ from dtrain import DataError
 from .delimiter import better_delimiter
 from .format import WHITESPACE, Format
 
+_EXCEL = re.compile(r"\"?sep=.\"?\s*")
 _SAMPLE, _BLOCK = 1024, 128  # rows of the first block, by which the layout is judged; of the others
 _SEEN = 30  # lines that are kept to say what their delimiter is
 
@@ -69,6 +71,8 @@ class Rows:
         for _ in range(self._format.skip):
             self._text.readline()
         lines: Iterator[str] = iter(self._text)
+        first = next(lines, "")  # Excel's first line may tell it the delimiter
+        lines = chain(["\n" if _EXCEL.fullmatch(first) else first], lines)
         if self._format.comment:
             lines = self._without_comments(lines)
         if self._format.delimiter == WHITESPACE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -141,6 +142,7 @@ class _Reader:
     def table(self) -> Table:
         """Returns the arrays."""
         self._check_columns()
+        self._check_decimal()
         skipped = self._features.missing | self._targets.missing
         kept: Sequence[int] = range(int(self._header), len(self._lines))
         if skipped:
@@ -161,6 +163,15 @@ class _Reader:
             warnings = tuple(self._warnings(x, skipped))
         schema = self._schema(target)
         return Table(x, None if target is None else target.y, schema, warnings)
+
+    def _check_decimal(self) -> None:
+        """Raises DataError where the decimal mark is the delimiter, too, and stands in no quoted number."""
+        mark = self._format.decimal
+        if mark == self._format.delimiter and not self._numbers.decimal_seen and self._recorded is None:
+            raise DataError(
+                f"{self._path}: expected quoted numbers with the decimal mark {mark!r}, which is the delimiter, too, "
+                "got none; set delimiter, or leave decimal out"
+            )
 
     def _check_columns(self) -> None:
         """Raises DataError for the first cell that cannot be used, by its row."""
@@ -205,7 +216,8 @@ class _Reader:
             got, do = f"{cell!r}, text as in most rows", "correct the cell" if self._by_name else ""
         if settings:
             do = f"{do}, or set {', '.join(settings)}" if do else f"set {', '.join(settings)}"
-        if kind == "missing" and column.is_text(rows) and cell.strip() and column not in features:
+        names = cell.strip().lower() not in ("", "nan", "-nan", "+nan")  # which are missing always
+        if kind == "missing" and names and column.is_text(rows) and column not in features:
             do += ", or missing = [] if it names a class"
         return self._error(row, column.place, expected, got, do or "no feature would be left without it")
 
@@ -247,8 +259,11 @@ class _Reader:
         """Returns what the options call each column: its name, or its number if that is no name of its own."""
         if not self._header:
             return list(range(len(self._cells)))
-        cells = self._cells
-        return [cell if cell and cells.count(cell) == 1 else place for place, cell in enumerate(cells)]
+        count = Counter(self._cells)
+        return [
+            cell if cell and cell.isprintable() and count[cell] == 1 else place
+            for place, cell in enumerate(self._cells)
+        ]
 
     def _error(self, row: int, place: int, expected: str, got: str, do: str) -> DataError:
         name = f" ({self._cells[place]!r})" if self._header and self._cells[place] else ""

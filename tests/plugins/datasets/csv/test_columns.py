@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -133,3 +134,11 @@ def test_a_whole_number_that_float64_rounds_is_warned_about(read, tmp_path):
     )
     assert read("a,b\n9007199254740992,2\n1e300,4\n").warnings == ()
     assert read("a,b\n1,9007199254740993\n").train.y.tolist() == [9007199254740993]
+
+
+def test_the_example_of_the_readme_is_what_is_printed(refused):
+    content = "name,age,city,y\n" + "".join(
+        f"{name},{age},Rome,{age}\n" for name, age in [("Ada", 36), ("Bo", "NA"), ("Cy", 4)]
+    )
+    line = refused(content, "age", name="people.csv")
+    assert f"people.csv: {line}" in (Path(__file__).parents[4] / "README.md").read_text()

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dtrain import Schema
 from dtrain_plugins.datasets.csv import Csv
 
 NUMBERS = [[1.5, -2000.0], [30.25, 4.0], [5.0, 1234567.5]]
@@ -98,6 +99,7 @@ def test_compressed_files_are_read(read, pack):
         ('5" disk,b\n1,2\n3,4\n', {"quote": ""}),
         ("# by hand\na,b\n#1,1\n1,2 # two\n3,4\n", {"comment": "#"}),
         ('a,b\n1,"2"// "no"\n3,4\n', {"comment": "//"}),
+        ("sep=;\na;b\n1;2\n3;4\n", {"delimiter": ";"}),
         ("a table\nof two\na,b\n1,2\n3,4\n", {"skip": 2}),
         ("a,b\r1,2\r3,4\r", {}),
         ("a,b\n1,2\n   \n3,4\n\n\n", {}),
@@ -169,6 +171,33 @@ def test_random_tables_in_random_dialects_are_read_back_exactly(tmp_path_factory
     normal = [kind.replace("\r\n", "\n") for *_, kind in rows]
     assert [kind.replace("\r\n", "\n") for kind in named] == normal
     assert found.schema.features == tuple(columns[:-1])
+
+
+@given(data=st.data(), options=dialects(), target=st.sampled_from([None, -1, "label", ["a", "b"]]))
+def test_a_damaged_file_in_any_dialect_gives_a_dataset_or_one_line(
+    damaged, read_or_one_line, tmp_path_factory, data, options, target
+):
+    between = " " if options["delimiter"] == "whitespace" else options["delimiter"]
+    table = "a,b,label\n1,2,x\n3,4,y\n5.5,-6e-1,x\n".replace(",", between)
+    path = tmp_path_factory.getbasetemp() / "damaged.csv"
+    path.write_bytes(damaged(table.encode(options["encoding"]), data))
+    options["missing_rows"] = data.draw(st.sampled_from(["error", "skip"]))
+    options["header"] = data.draw(st.sampled_from([None, True]))
+
+    def read():
+        found = Csv(path, target, **options)
+        assert np.isfinite(found.train.x).all()
+        found.conform(Schema(("b", "a"), ("label",), ("x", "y"), "class"))
+
+    read_or_one_line(read, path)
+
+
+def test_a_decimal_mark_that_is_the_delimiter_needs_quoted_numbers(read, refused):
+    assert read('a,b\n"1,5",2\n3,4\n', decimal=",").train.x.tolist() == [[1.5], [3]]
+    assert refused("a,b\n1,2\n3,4\n", decimal=",") == (
+        "expected quoted numbers with the decimal mark ',', which is the delimiter, too, got none; set delimiter, "
+        "or leave decimal out"
+    )
 
 
 @pytest.mark.parametrize(
