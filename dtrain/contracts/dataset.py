@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
@@ -99,6 +99,9 @@ class Dataset(Configurable):
 
     schema: Schema = Schema()
     """Names of columns and classes, and the kind of the target."""
+
+    warnings: Sequence[str] = ()
+    """What the user should know of the source, one line each; printed before the first step, and by `evaluate`."""
 
     train: Rows
     validation: Rows | None = None

@@ -22,7 +22,7 @@ SPLITS = ("validation", "train", "all")
 
 @dataclass(frozen=True)
 class RunRows:
-    """Samples of a split. warnings: what has changed since the training without harm."""
+    """Samples of a split. warnings: the dataset's own, and what has changed since the training without harm."""
 
     rows: Rows
     split: str
@@ -43,7 +43,7 @@ def rows_of_run(trained: Trained, split: str | None = None) -> RunRows:
     if rows.shape != shape:
         raise DataError(f"{config.where}: expected samples of shape {shape}, got {rows.shape}")
     check_scaling(trained, rows, config.where)
-    return RunRows(rows, wanted, _changes(trained, wanted))
+    return RunRows(rows, wanted, [*trained.dataset.warnings, *_changes(trained, wanted)])
 
 
 def _of_split(trained: Trained, split: str) -> Rows:

@@ -64,6 +64,8 @@ class Job:
     procedure: Procedure | None
     scaled: str | None
     """What was done to the learning rate, in words."""
+    warnings: tuple[str, ...]
+    """What the dataset has to say of its source."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -142,7 +144,7 @@ def _build(config: Config, registry: Registry, ranks: int, schema: Schema | None
     network = _network(config, registry, layers, train.shape)
     job = Job(
         resolved, registry, shards, train, validation, record_of(dataset), transforms, network, loss, metrics,
-        optimizer, schedules, regularizers, callbacks, exchange, procedure, scaled,
+        optimizer, schedules, regularizers, callbacks, exchange, procedure, scaled, tuple(dataset.warnings),
     )  # fmt: skip
     check_job(job, ranks)
     return job

@@ -250,7 +250,7 @@ class Trainer:
         if self.job.scaled is not None:
             self.progress.line(self.job.scaled)
         self.ranks = self.communicator.share(whoami(self.communicator.rank))
-        for warning in (*self.replica.warnings, *self._advice()):
+        for warning in (*self.job.warnings, *self.replica.warnings, *self._advice()):
             self.progress.line(f"dtrain: warning: {warning}")
         self.look()
         self.communicator.barrier()  # every rank can go on from here when others die
