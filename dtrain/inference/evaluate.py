@@ -68,7 +68,7 @@ def figures_of(trained: Trained, rows: Rows, name: str) -> dict[str, float]:
 
     figures = agree(communicator, checked)
     with np.errstate(all="ignore"), blaming(trained.registry):
-        return evaluate(trained.replica, figures, trained.batches(rows), name)
+        return evaluate(trained.replica, figures, trained.blocks(rows), name)
 
 
 def _other_samples(trained: Trained, folder: Path, split: str) -> list[str]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dtrain.config import Config, Part, load
-from dtrain.data import Batches, hold_out
-from dtrain.engine import Replica, resolve_shards
+from dtrain.data import Blocks, hold_out
+from dtrain.engine import Replica, block_rows, resolve_shards
 from dtrain.errors import CheckpointError, ConfigError, listed
 from dtrain.registry import Registry, blaming
 from dtrain.trainer import agree
@@ -50,15 +50,21 @@ class Trained:
         """The network; its values belong to the checkpoint."""
         return self.replica.network
 
-    def batches(self, rows: Rows) -> Batches:
-        """Returns these samples in blocks of the run's batch size, cut into the run's shards."""
-        replica, network = self.replica, self.network
+    def blocks(self, rows: Rows) -> Blocks:
+        """Returns this rank's blocks of these samples."""
+        replica, network, train = self.replica, self.network, self.config.train
 
         def check(y: Array | None) -> None:
             self.loss.check(y, network.shape)
 
-        cut = replica.shards, replica.first, replica.last
-        return Batches(rows, self.config.train.batch_size, *cut, network.dtype, check=check)
+        size = block_rows(network, train.batch_size // train.accumulate)
+        return Blocks(rows, size, replica.shards, replica.first, replica.last, network.dtype, check)
+
+    def twin(self) -> Trained:
+        """Returns another network and loss with the same values, for another thread."""
+        network = build_network(self.config, self.registry, self.network.input_shape)
+        loss = _made(self.registry, "losses", self.config.loss)
+        return replace(self, replica=self.replica.twin(network), loss=loss)
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -82,6 +88,13 @@ def load_trained(
     config = agree(communicator, lambda: load(config_in(folder), overrides))
     path, warnings = _agreed(communicator, folder / "checkpoints", wanted)
     checkpoint = agree(communicator, lambda: read_run(path))
+    return assemble(communicator, config, checkpoint, path, warnings)
+
+
+def assemble(
+    communicator: Communicator, config: Config, checkpoint: Checkpoint, path: Path, warnings: list[str]
+) -> Trained:
+    """Returns the network of a config with a checkpoint's values. A collective; errors are raised on all ranks."""
     registry = find_parts(config, communicator, checkpoint.cursor["plugins"])
 
     def build() -> tuple[int, Network, Loss]:

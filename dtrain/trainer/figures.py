@@ -27,10 +27,12 @@ class Figures:
         self.widths: list[int] = []
         self._columns: dict[int, Array] = {}
 
-    def of(self, y: Array, batch: Batch, context: Context) -> tuple[Array, Callable[[], Array]]:
+    def of(
+        self, y: Array, batch: Batch, context: Context, rows: int | None = None
+    ) -> tuple[Array, Callable[[], Array]]:
         """Returns the sums of each local shard, (shards, columns + 1), float64, and the loss's backward.
 
-        The last column is 0: room for what a rank has to say.
+        The last column is 0: room for what a rank has to say. rows: how many of them count; None: all.
         """
         context.layer = "loss"
         try:
@@ -54,6 +56,8 @@ class Figures:
             else:
                 columns[:, at : at + width] = part
             at += width
+        if rows is not None:
+            columns[rows:] = 0
         sums = np.empty((context.layout.shards, at + 1))
         context.shard_sums(columns, sums)
         return sums, backward
