@@ -4,6 +4,8 @@ trained    a run's network with the values of one of its checkpoints
 samples    arrays, files and datasets as rows that fit the network
 predictor  what the network says of rows, block by block
 output     .npy files that ranks write into together
+csv_output text made of them
+not_finite samples that hold NaN or infinity
 evaluate   `dtrain evaluate`
 predict    `dtrain predict`
 model      `dtrain.load`: all of it in one process, without MPI

@@ -1,4 +1,4 @@
-"""`dtrain predict`: what a run's network says of samples, in their order, into a `.npy` file."""
+"""`dtrain predict`: what a run's network says of samples, in their order, into a file."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from dtrain.errors import ConfigError, DataError, on_all_ranks
 from dtrain.trainer import agree
 
+from .csv_output import output_for
+from .not_finite import NonFinite, NotFinite, check_choice, checked
 from .output import NpyOutput, check_output
 from .predictor import Predictor
 from .samples import rows_in, rows_of_run
@@ -30,8 +32,9 @@ class Wanted:
     """What to predict, and where to.
 
     input: a `.npy` file; or split: "validation", "train" or "all" of the config's data. output: gets the
-    predictions, with draws their mean; spread: gets their standard deviation. layer: an id; its output instead.
-    checkpoint: "last", "best", a name or a step. overrides: changes of the config.
+    predictions, with draws their mean; spread: gets their standard deviation; each a `.npy` file, or text where its
+    name ends in `.csv`. layer: an id; its output instead. checkpoint: "last", "best", a name or a step. overrides:
+    changes of the config. non_finite: what happens where samples hold NaN or infinity: "warn", "refuse" or "allow".
     """
 
     output: Path
@@ -43,6 +46,7 @@ class Wanted:
     checkpoint: str = LAST
     overrides: Overrides = ()
     overwrite: bool = False
+    non_finite: NonFinite = "warn"
 
 
 @dataclass(frozen=True)
@@ -68,14 +72,15 @@ def predict_run(communicator: Communicator, folder: Path, wanted: Wanted) -> Pre
     rows = agree(communicator, lambda: _rows(trained, wanted))
     predictor = agree(communicator, lambda: Predictor(trained, layer=wanted.layer, draws=wanted.draws))
     shape = (len(rows), *predictor.shape)
-    outputs = [NpyOutput(path, option, shape, predictor.dtype) for option, path in _outputs(wanted)]
+    outputs = [output_for(path, option, shape, predictor.dtype) for option, path in _outputs(wanted)]
     try:
-        _write(communicator, predictor, rows, outputs)
+        odd = _write(communicator, predictor, rows, outputs, wanted)
     except BaseException:
         _abandon(outputs, speaks)
         raise
-    warnings = trained.warnings + _odd(communicator, predictor)
-    return Prediction(shape, str(predictor.dtype), trained.path, trained.cursor["step"], warnings)
+    return Prediction(
+        shape, str(predictor.dtype), trained.path, trained.cursor["step"], trained.warnings + odd
+    )
 
 
 def _outputs(wanted: Wanted) -> list[tuple[str, Path]]:
@@ -84,6 +89,7 @@ def _outputs(wanted: Wanted) -> list[tuple[str, Path]]:
 
 
 def _check(wanted: Wanted) -> None:
+    check_choice(wanted.non_finite)
     if wanted.spread is not None and wanted.draws is None:
         raise ConfigError("--spread: expected --draws beside it, got none")
     if wanted.spread is not None and wanted.spread.absolute() == wanted.output.absolute():
@@ -98,7 +104,10 @@ def _rows(trained: Trained, wanted: Wanted) -> Rows:
     return rows_of_run(trained, wanted.split or "validation")
 
 
-def _write(communicator: Communicator, predictor: Predictor, rows: Rows, outputs: list[NpyOutput]) -> None:
+def _write(
+    communicator: Communicator, predictor: Predictor, rows: Rows, outputs: list[NpyOutput], wanted: Wanted
+) -> list[str]:
+    """Returns warnings."""
     speaks = communicator.rank == 0
 
     def each(do: Callable[[NpyOutput], None], on_this: bool = True) -> None:
@@ -117,7 +126,11 @@ def _write(communicator: Communicator, predictor: Predictor, rows: Rows, outputs
     problems = [problem for problem in communicator.share(predictor.problem) if problem is not None]
     if problems:
         raise on_all_ranks(DataError(problems[0]))
+    odd = [NotFinite(*one) for one in communicator.share([predictor.odd.count, predictor.odd.first])]
+    source = "the samples" if wanted.input is None else str(wanted.input)
+    warnings = agree(communicator, lambda: checked(odd, source, wanted.non_finite))
     each(NpyOutput.finish, speaks)
+    return warnings
 
 
 def _abandon(outputs: list[NpyOutput], speaks: bool) -> None:
@@ -127,16 +140,3 @@ def _abandon(outputs: list[NpyOutput], speaks: bool) -> None:
         if speaks:
             with suppress(OSError):
                 output.discard()
-
-
-def _odd(communicator: Communicator, predictor: Predictor) -> list[str]:
-    found = [
-        (first, count) for first, count in communicator.share([predictor.first_odd, predictor.odd]) if count
-    ]
-    if not found:
-        return []
-    count, first = sum(count for _, count in found), min(first for first, _ in found)
-    return [
-        f"{count:,} of the samples hold values that are not finite, and so may their predictions; "
-        f"the first is row {first}"
-    ]

@@ -11,9 +11,11 @@ from dtrain.contracts import ArrayRows
 from dtrain.errors import ConfigError, did_you_mean, listed
 from dtrain.registry import blaming
 
+from .not_finite import NotFinite
+
 if TYPE_CHECKING:
     from dtrain.contracts import Rows
-    from dtrain.data import Batch, Block
+    from dtrain.data import Batch
     from dtrain.engine import Network
     from dtrain.types import Array
 
@@ -33,7 +35,7 @@ class Predictor:
     seed, the draw and the sample's place in the input; batch norm keeps to its running statistics.
 
     shape, dtype: of one prediction. problem: why samples could not be used. odd: rows that hold values that are not
-    finite, and first_odd the first of them; they pass through.
+    finite; they pass through.
     Raises ConfigError for a layer that does not exist, and for draws of a network that draws nothing.
     """
 
@@ -44,7 +46,7 @@ class Predictor:
         self._raw = raw or layer is not None
         self._until = None if layer is None else _place_of(layer, trained.network)
         self.problem: str | None = None
-        self.odd, self.first_odd = 0, -1
+        self.odd = NotFinite()
         y = self._try()
         self.shape = y.shape[1:]
         self.dtype = y.dtype if draws is None or y.dtype.kind == "f" else trained.network.dtype
@@ -65,18 +67,11 @@ class Predictor:
     def blocks(self, rows: Rows) -> Iterator[tuple[slice, tuple[Array, ...]]]:
         """Yields which rows, and (y,) or (mean, spread) of them, good until the next: this rank's rows, in order."""
         for block in self._trained.blocks(rows):
-            self._look_at(block)
+            self.problem = self.problem or block.batch.problem
+            self.odd.look_at(block)
             with np.errstate(all="ignore"), blaming(self._trained.registry):
                 found = self._of(block.batch)
             yield block.where, tuple(array[: block.rows] for array in found)
-
-    def _look_at(self, block: Block) -> None:
-        self.problem = self.problem or block.batch.problem
-        x = block.batch.x[: block.rows]
-        if not np.isfinite(x).all():
-            odd = np.flatnonzero(~np.isfinite(x.reshape(len(x), -1)).all(axis=1))
-            self.first_odd = self.first_odd if self.odd else block.where.start + int(odd[0])
-            self.odd += len(odd)
 
     def _of(self, batch: Batch) -> tuple[Array, ...]:
         if self.draws is None:

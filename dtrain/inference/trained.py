@@ -8,7 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dtrain.communicator import SerialCommunicator
 from dtrain.config import Config, Part, load
+from dtrain.config.dump import to_table
 from dtrain.data import Blocks, hold_out
 from dtrain.engine import Replica, block_rows, resolve_shards
 from dtrain.errors import CheckpointError, ConfigError, listed
@@ -17,7 +19,7 @@ from dtrain.trainer import agree
 from dtrain.trainer.checkpoint import BEST, SUFFIX, Checkpoint, name_of, newest
 from dtrain.trainer.cursor import read_run
 from dtrain.trainer.job import build_network, find_parts
-from dtrain.trainer.logical import snapshot_of
+from dtrain.trainer.logical import snapshot_arrays, snapshot_of, take
 
 if TYPE_CHECKING:
     from dtrain.communicator.protocol import Communicator
@@ -108,6 +110,22 @@ def assemble(
         snapshot = agree(communicator, lambda: snapshot_of(replica, checkpoint.arrays, path))
     replica.restore((snapshot.values, snapshot.states))
     return Trained(config, registry, replica, loss, path, checkpoint.cursor, warnings)
+
+
+def plain(trained: Trained) -> dict[str, Any]:
+    """Returns all that inference needs as plain values and arrays: what `rebuilt` takes."""
+    return {
+        "config": to_table(trained.config),
+        "arrays": snapshot_arrays(trained.replica, take(trained.replica)),
+        "cursor": {**trained.cursor, "input": list(trained.network.input_shape)},
+        "path": str(trained.path),
+    }
+
+
+def rebuilt(held: Mapping[str, Any]) -> Trained:
+    """Returns the network that `plain` has taken apart. Raises UserError where a part is not installed."""
+    checkpoint = Checkpoint(held["arrays"], held["cursor"])
+    return assemble(SerialCommunicator(), load(held["config"]), checkpoint, Path(held["path"]), [])
 
 
 def config_in(folder: Path) -> Path:

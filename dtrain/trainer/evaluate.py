@@ -9,7 +9,9 @@ import numpy as np
 from dtrain.errors import DataError, on_all_ranks
 
 if TYPE_CHECKING:
-    from dtrain.data import Batch, Blocks
+    from collections.abc import Callable
+
+    from dtrain.data import Batch, Block, Blocks
     from dtrain.engine import Replica
     from dtrain.types import Array
 
@@ -17,12 +19,13 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    replica: Replica, figures: Figures, blocks: Blocks, samples: str = "validation"
-) -> dict[str, float]:
+    replica: Replica, figures: Figures, blocks: Blocks, samples: str = "validation",
+    look_at: Callable[[Block], None] | None = None,
+) -> dict[str, float]:  # fmt: skip
     """Returns the figures over all samples, in inference. A collective.
 
     What a row contributes depends on that row alone; it is added up block by block, shard by shard, then in the
-    tree. samples: what an error calls them.
+    tree. samples: what an error calls them. look_at: is shown every block of this rank.
 
     Raises DataError on all ranks where one of them met samples that cannot be used.
     """
@@ -30,6 +33,8 @@ def evaluate(
     leaves: Array | None = None
     for block in blocks:
         problem = problem or block.batch.problem
+        if look_at is not None:
+            look_at(block)
         sums = _sums(replica, figures, block.batch, block.rows)
         if leaves is None:
             leaves = np.zeros((replica.last - replica.first, len(sums)))

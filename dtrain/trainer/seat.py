@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dtrain.data import Batches, Blocks
@@ -49,7 +48,7 @@ def make_seat(job: Job, communicator: Communicator, figures: Figures, generation
         "dtype": job.network.dtype,
         "check": lambda y: job.loss.check(y, job.network.shape),
     }
-    blocks = partial(Blocks, size=block_rows(job.network, config.batch_size // config.accumulate), **own)
+    size = block_rows(job.network, config.batch_size // config.accumulate)
     batches = Batches(
         job.train,
         config.batch_size,
@@ -66,8 +65,8 @@ def make_seat(job: Job, communicator: Communicator, figures: Figures, generation
         staging,
         step,
         batches,
-        blocks(job.train),
-        None if job.validation is None else blocks(job.validation),
+        Blocks(job.train, size, **own),
+        None if job.validation is None else Blocks(job.validation, size, **own),
     )
 
 
