@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import prod
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,8 +12,9 @@ from dtrain.random import Words, uniform_from
 if TYPE_CHECKING:
     from dtrain.types import Array, Shape
 
-COMPARED = 1024
-"""Numbers of a row that a trial compares, at least."""
+DISTINCT, ORDERS = 64, 3
+"""A trial compares so many different rows, at least, in so many orders: a row that was computed in another way may
+have the same bits by chance, most often a few in a hundred times."""
 
 
 class Way(NamedTuple):
@@ -38,10 +39,10 @@ class RowProducts:
     A BLAS kernel takes a block in tiles, and the rows at the edge of a tile, of a thread's share or of the block in
     other code, which adds in another order. Which shapes are affected depends on the processor: with OpenBLAS 0.3.31,
     float64 of 257 columns on AVX-512 and most of float32 on AVX2 (Haswell, Zen). So a shape is tried when it is first
-    met: of a block of equal rows, all results must be equal. The widest tile for which they are is taken: the whole
-    block, that transposed, a half of it, …, one row a call, which cannot fail. Trials use numbers of their own, so that
-    the choice, and with it the result, depends on shapes, processor, BLAS and its threads alone. May be used by
-    several threads.
+    met: of a block in another order, the results must be the same in that order. The widest tile for which they are
+    is taken: the whole block, that transposed, a half of it, …, one row a call, which cannot fail. Trials use numbers
+    of their own, so that the choice, and with it the result, depends on shapes, processor, BLAS and its threads
+    alone. May be used by several threads.
     """
 
     def __init__(self) -> None:
@@ -49,7 +50,8 @@ class RowProducts:
 
     def multiply(self, x: Array, w: Array, out: Array) -> None:
         """Writes x·w to `out`, C-contiguous: (rows, …, n) times (n, m) to (rows, …, m)."""
-        if not out.size:
+        if not x.size:
+            out.fill(0)
             return
         x = np.ascontiguousarray(x)
         if not (w.flags.c_contiguous or w.flags.f_contiguous):
@@ -62,30 +64,40 @@ class RowProducts:
 
 
 def find_way(shape: Shape, columns: int, x_dtype: Any, w_dtype: Any, rows_first: bool) -> Way:
-    """Returns the widest way in which all rows of a block of this shape get the same bits.
+    """Returns the widest way in which all rows of a block of this shape are computed alike.
 
     rows_first: whether the matrix is C-contiguous, and not the transpose of one that is.
     """
-    rows, rounds = shape[0], max(1, COMPARED // (prod(shape[1:-1]) * columns))
+    rows = samples = shape[0]
     w = _numbers((shape[-1], columns) if rows_first else (columns, shape[-1]), w_dtype, 0)
     w = w if rows_first else w.T
-    blocks = [np.repeat(_numbers((1, *shape[1:]), x_dtype, i), rows, axis=0) for i in range(1, rounds + 1)]
-    samples = rows
+    blocks = range(1, 1 + -(-DISTINCT // rows))
     while samples > 1:
         for way in (Way(samples), Way(samples, lanes=True)):
-            if all(_alike(way, x, w) for x in blocks):
+            if all(_alike(way, _numbers(shape, x_dtype, which), w) for which in blocks):
                 return way
         samples = samples // 2 if samples % 2 == 0 else 1
     return Way(1)
 
 
 def _alike(way: Way, x: Array, w: Array) -> bool:
+    """Tells whether the rows of a block have the same bits at other places in it."""
+    y = _product(way, x, w)
+    orders = (np.argsort(_numbers((len(x),), np.float64, which)) for which in range(ORDERS))
+    return all((_product(way, x[order], w) == y[order]).all() for order in orders)
+
+
+def _product(way: Way, x: Array, w: Array) -> Array:
     y = np.empty((*x.shape[:-1], w.shape[1]), np.result_type(x, w))
     way.multiply(x, w, y)
-    return bool((y == y[:1]).all())
+    return y
 
 
 def _numbers(shape: Shape, dtype: Any, which: int) -> Array:
     """Returns numbers of (−1, 1), one period of which is no multiple of any tile."""
-    drawn = uniform_from(Words(0, "products").read(1024, 1024 * which), np.dtype(np.float64))[:4093]
-    return np.resize(2 * drawn - 1, shape).astype(dtype)
+    return np.resize(np.roll(_period(), 61 * which).astype(dtype), shape)
+
+
+@lru_cache(1)
+def _period() -> Array:
+    return 2 * uniform_from(Words(0, "products").read(1024, 0), np.dtype(np.float64))[:4093] - 1
