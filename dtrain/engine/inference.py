@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from .network import Network
 
-LEAST, MOST = 64, 1024
-"""Rows of a block: enough for BLAS; beyond, nothing is gained."""
+LEAST, MOST = 64, 256
+"""Rows of a block: enough for BLAS, unless a batch has fewer; beyond, little is gained."""
 
 WORK = 1 << 22
 """Multiplications of a block beside which the calls of a pass no longer count."""
@@ -27,15 +27,15 @@ WORK = 1 << 22
 def block_rows(network: Network, rows: int) -> int:
     """Returns the size of the blocks in which inference takes samples: a power of two, fixed by the config.
 
-    Few rows cost as much as a block does; many cost the calls of a pass for each block. rows: a micro-batch's, which
-    is not exceeded: so many have room in memory.
+    Few rows cost as much as a block does; many cost the calls of a pass for each block. rows: a micro-batch's: so
+    many have room in memory; blocks of more are those of small networks.
     """
     work = sum(
         prod(node.shape[:-1]) * sum(p.size for p in node.parameters) + prod(node.shape)
         for node in network.nodes
     )
-    most = min(max(rows, 1), MOST, max(LEAST, WORK // max(work, 1)))
-    return 1 << (most.bit_length() - 1)
+    size = min(MOST, max(WORK // max(work, 1), min(LEAST, max(rows, 1))))
+    return 1 << (size.bit_length() - 1)
 
 
 class InferenceContext(Context):

@@ -129,7 +129,7 @@ def _write(
     odd = [NotFinite(*one) for one in communicator.share([predictor.odd.count, predictor.odd.first])]
     source = "the samples" if wanted.input is None else str(wanted.input)
     warnings = agree(communicator, lambda: checked(odd, source, wanted.non_finite))
-    each(NpyOutput.finish, speaks)
+    each(lambda output: output.finish(), speaks)
     return warnings
 
 
