@@ -11,8 +11,8 @@ import pytest
 
 from dtrain.communicator import SerialCommunicator, run_ranks
 from dtrain.contracts import ArrayRows, Initializer, Layer, Loss, Metric
-from dtrain.data import Batches
-from dtrain.engine import Context, Layout, Network, Replica, rank_ranges, resolve_shards
+from dtrain.data import Batches, Blocks
+from dtrain.engine import Context, Layout, Network, Replica, block_rows, rank_ranges, resolve_shards
 from dtrain.engine.totals import Totals
 from dtrain.errors import did_you_mean
 from dtrain.random import SampleStreams
@@ -206,6 +206,7 @@ class Job:
         self.step = make_step(self.replica, self.figures, self.update)
         first, last = self.replica.first, self.replica.last
         self.batches = Batches(data, batch_size, shards, first, last, net.dtype, parts)
+        self.blocks = Blocks(data, block_rows(net, batch_size), shards, first, last, net.dtype)
         self.done = 0
 
     def train(self, epochs: int) -> list[bool]:

@@ -230,7 +230,10 @@ def _predict(command: argparse.ArgumentParser) -> None:
     samples.add_argument("--input", metavar="X.npy", help="the samples, (rows, …)")
     _split(samples, ", of the config's data instead of a file")
     command.add_argument(
-        "--output", metavar="Y.npy", required=True, help="gets the predictions; with --draws, their mean"
+        "--output",
+        metavar="Y.npy",
+        required=True,
+        help="gets the predictions; with --draws, their mean; a name in .csv: as text",
     )
     command.add_argument("--overwrite", action="store_true", help="replace what --output and --spread name")
     command.add_argument(
@@ -240,6 +243,10 @@ def _predict(command: argparse.ArgumentParser) -> None:
         "--spread", metavar="S.npy", help="with --draws: gets the standard deviation of each prediction"
     )
     command.add_argument("--layer", metavar="ID", help="the output of this layer instead of predictions")
+    command.add_argument(
+        "--non-finite", choices=("warn", "refuse", "allow"), default="warn",
+        help="what happens where samples hold NaN or infinity; default: warn",
+    )  # fmt: skip
 
 
 def _positive(text: str) -> int:

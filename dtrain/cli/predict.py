@@ -27,6 +27,7 @@ def predict(options: argparse.Namespace, scope: Scope) -> int:
         checkpoint=options.checkpoint,
         overrides=options.set,
         overwrite=options.overwrite,
+        non_finite=options.non_finite,
     )
     communicator = scope.open()
     done = predict_run(communicator, Path(options.run), wanted)

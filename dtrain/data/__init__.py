@@ -1,6 +1,7 @@
 """From a dataset to the rows of one rank's part of a global batch."""
 
 from .batches import Batch, Batches
+from .blocks import Block, Blocks
 from .record import ArrayRecord, DataRecord, RowsRecord, changed, changed_rows, record_of
 from .split import hold_out
 
@@ -8,6 +9,8 @@ __all__ = [
     "ArrayRecord",
     "Batch",
     "Batches",
+    "Block",
+    "Blocks",
     "DataRecord",
     "RowsRecord",
     "changed",

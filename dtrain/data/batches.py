@@ -106,6 +106,10 @@ class Batches:
             first, last = a + layout.start, a + layout.stop
             yield self._batch(layout, a, np.arange(first, last) if order is None else order[first:last])
 
+    def none(self) -> Batch:
+        """Returns a batch of no rows."""
+        return self._batch(self._layout(0), 0, np.arange(0))
+
     def _batch(self, layout: Layout, place: int, indices: Array) -> Batch:
         x, y = self._rows.rows(indices)
         problem = None if self._rows.whole else self._problem(x, y, indices)

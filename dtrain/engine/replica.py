@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +19,9 @@ from .context import Context
 from .departing import Departing
 from .exchange import Exchange, make_exchange
 from .gradients import Gradients
+from .inference import InferenceContext
 from .probe import probe
+from .products import RowProducts
 from .shards import rank_ranges
 from .totals import Totals
 
@@ -61,6 +65,7 @@ class Replica:
         for parameter in network.parameters:
             parameter._value = self.layout.view(self.exchange.values, parameter)
         self.context = Context(self.totals, SampleStreams(seed), self.gradients, alone)
+        self._products = RowProducts()
         self.own = self.slice_of(self.among.rank)
         """This rank's slice of the flat arrays: the part of the parameters that it updates."""
 
@@ -75,6 +80,25 @@ class Replica:
         if isinstance(exchange, contracts.ValueExchange):
             return Apart(layout, communicator, dtype, exchange, step)
         return make_exchange(layout, self.shards, self.ranges, communicator, dtype)
+
+    @cached_property
+    def inference(self) -> InferenceContext:
+        """The context of passes that train nothing and in which nothing crosses rows."""
+        return InferenceContext(self.seed, self._products)
+
+    def twin(self, network: Network) -> Replica:
+        """Returns a replica for the inference of another thread. network: another one of the same config.
+
+        It has the same values, and a context of its own.
+        """
+        twin = copy(self)
+        twin.network = network
+        twin.inference = InferenceContext(self.seed, self._products)
+        for parameter, own in zip(network.parameters, self.network.parameters, strict=True):
+            parameter._value = own.value
+        for state, of_own in zip(network.states, self.network.states, strict=True):
+            state.value = of_own.value
+        return twin
 
     def slice_of(self, rank: int) -> slice:
         """Returns the slice of the flat arrays of one of the ranks that share the update."""

@@ -5,6 +5,8 @@ samples    arrays, tables and files as rows that fit the network
 run_data   the data of the run's config: which of them, and whether they are its own
 predictor  what the network says of rows, block by block
 output     .npy files that ranks write into together
+csv_output text made of them
+not_finite samples that hold NaN or infinity
 evaluate   `dtrain evaluate`
 predict    `dtrain predict`
 model      `dtrain.load`: all of it in one process, without MPI

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from dtrain.communicator.protocol import Communicator
     from dtrain.config.overrides import Overrides
     from dtrain.contracts import Rows
+
+    from .not_finite import NotFinite
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,11 @@ def evaluate_run(
     return Evaluation(figures, found.split, len(found.rows), trained.path, trained.cursor["step"], warnings)
 
 
-def figures_of(trained: Trained, rows: Rows, name: str) -> dict[str, float]:
-    """Returns the loss and the metrics of the config on these samples. A collective."""
+def figures_of(trained: Trained, rows: Rows, name: str, odd: NotFinite | None = None) -> dict[str, float]:
+    """Returns the loss and the metrics of the config on these samples. A collective.
+
+    odd: counts the rows that are not finite; None: nobody asks.
+    """
     communicator, config = trained.replica.communicator, trained.config
     names = names_of([part.name for part in config.train.metrics])
 
@@ -67,5 +73,6 @@ def figures_of(trained: Trained, rows: Rows, name: str) -> dict[str, float]:
         return Figures(trained.loss, dict(zip(names, metrics, strict=True)))
 
     figures = agree(communicator, checked)
+    look_at = None if odd is None else partial(odd.look_at, rows)
     with np.errstate(all="ignore"), blaming(trained.registry):
-        return evaluate(trained.replica, figures, trained.batches(rows), name)
+        return evaluate(trained.replica, figures, trained.blocks(rows), name, look_at)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -12,30 +16,54 @@ from dtrain.communicator import SerialCommunicator
 from dtrain.config import Config
 from dtrain.contracts import ArrayRows
 from dtrain.errors import ConfigError
+from dtrain.threads import set_threads, threads_for
 
 from .evaluate import figures_of
+from .not_finite import NonFinite, NotFinite, check_choice, checked
 from .predictor import Predictor
 from .samples import rows_of, targets_of
-from .trained import LAST, load_trained
+from .trained import LAST, Trained, load_trained, plain, rebuilt
 
 if TYPE_CHECKING:
     from dtrain.types import Array, Shape
-
-    from .trained import Trained
 
 
 class Model:
     """A trained network; made by `dtrain.load`.
 
     x: (n, *input_shape), arrays or what NumPy makes one of; columns of a data frame go by their names. Numbers are cast
-    to the run's dtype; uint8 means images, scaled to [0, 1], if the run was trained on them. Rows are taken in blocks
-    of the run's batch size, in the run's shards, so that predictions are those of `dtrain predict` to the bit. One call
-    at a time: threads would share scratch arrays.
-    Raises DataError for samples that do not fit.
+    to the run's dtype; uint8 means images, scaled to [0, 1], if the run was trained on them. What is returned for a row
+    depends on that row alone, to the bit, and is what `dtrain predict` writes; only draws belong to a row's place in x,
+    too.
+    non_finite: what happens where x holds NaN or infinity, or a number beyond the run's dtype: "warn", by
+    `warnings.warn`, "refuse", or "allow".
+
+    May be called from any number of threads: calls that overlap have networks of their own, which share the
+    parameters. May be pickled and copied: a pickle holds config, arrays and record as plain values, and needs the
+    plugins where it is loaded, but not the run folder. Load pickles from sources you trust only, as with any pickle.
+    Raises DataError for samples that do not fit or are refused.
     """
 
     def __init__(self, trained: Trained) -> None:
         self._trained = trained
+        self._idle = deque([trained])
+        self._building = Lock()
+
+    @contextmanager
+    def _own(self) -> Iterator[Trained]:
+        """Gives the caller a network that no other thread uses meanwhile."""
+        try:
+            trained = self._idle.pop()
+        except IndexError:
+            with self._building:
+                trained = self._trained.twin()
+        try:
+            yield trained
+        finally:
+            self._idle.append(trained)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (plain(self._trained),)
 
     @property
     def config(self) -> Config:
@@ -78,11 +106,15 @@ class Model:
         return {state.name: state.value.copy() for state in self._trained.network.states}
 
     @overload
-    def predict(self, x: Any, draws: None = None, *, layer: str | None = None) -> Array: ...
-    @overload
-    def predict(self, x: Any, draws: int, *, layer: str | None = None) -> tuple[Array, Array]: ...
     def predict(
-        self, x: Any, draws: int | None = None, *, layer: str | None = None
+        self, x: Any, draws: None = None, *, layer: str | None = None, non_finite: NonFinite = "warn"
+    ) -> Array: ...
+    @overload
+    def predict(
+        self, x: Any, draws: int, *, layer: str | None = None, non_finite: NonFinite = "warn"
+    ) -> tuple[Array, Array]: ...
+    def predict(
+        self, x: Any, draws: int | None = None, *, layer: str | None = None, non_finite: NonFinite = "warn"
     ) -> Array | tuple[Array, Array]:
         """Returns what the loss makes of the outputs (probabilities, classes), a row a sample.
 
@@ -92,32 +124,51 @@ class Model:
         """
         if draws is not None and (isinstance(draws, bool) or not isinstance(draws, int) or draws < 1):
             raise ConfigError(f"draws: expected a whole number ≥ 1, got {draws!r}")
-        found = self._all(Predictor(self._trained, layer=layer, draws=draws), x)
+        found = self._all(x, non_finite, layer=layer, draws=draws)
         return found[0] if draws is None else (found[0], found[1])
 
-    def forward(self, x: Any) -> Array:
+    def forward(self, x: Any, *, non_finite: NonFinite = "warn") -> Array:
         """Returns the last layer's outputs as they are, (n, *shape)."""
-        return self._all(Predictor(self._trained, raw=True), x)[0]
+        return self._all(x, non_finite, raw=True)[0]
 
-    def _all(self, predictor: Predictor, x: Any) -> list[Array]:
-        rows = self._rows(x)
-        count = 1 if predictor.draws is None else 2
-        arrays = [np.empty((len(rows), *predictor.shape), predictor.dtype) for _ in range(count)]
-        for where, found in predictor.blocks(rows):
-            for array, block in zip(arrays, found, strict=True):
-                array[where] = block
+    def _all(self, x: Any, non_finite: NonFinite, **options: Any) -> list[Array]:
+        check_choice(non_finite)
+        with self._own() as trained:
+            predictor = Predictor(trained, **options)
+            rows = self._rows(x)
+            count = 1 if predictor.draws is None else 2
+            arrays = [np.empty((len(rows), *predictor.shape), predictor.dtype) for _ in range(count)]
+            for where, found in predictor.blocks(rows):
+                for array, block in zip(arrays, found, strict=True):
+                    array[where] = block
+        _tell(predictor.odd, non_finite)
         return arrays
 
-    def evaluate(self, x: Any, y: Any = None) -> dict[str, float]:
+    def evaluate(self, x: Any, y: Any = None, *, non_finite: NonFinite = "warn") -> dict[str, float]:
         """Returns the loss and the run's metrics on these samples, as `dtrain evaluate` does.
 
         y: (n, …), targets as in training, classes by name or number; None for a loss that needs none.
         """
-        rows = self._rows(x)
-        return figures_of(self._trained, ArrayRows(rows.x, targets_of(self._trained, y, "y")), "given")
+        check_choice(non_finite)
+        odd, rows = NotFinite(), self._rows(x)
+        given = ArrayRows(rows.x, targets_of(self._trained, y, "y"))
+        with self._own() as trained:
+            figures = figures_of(trained, given, "given", odd)
+        _tell(odd, non_finite)
+        return figures
 
     def _rows(self, x: Any) -> ArrayRows:
         return rows_of(self._trained, x, "x")
+
+
+def _tell(odd: NotFinite, non_finite: NonFinite) -> None:
+    for message in checked([odd], "x", non_finite):
+        warnings.warn(message, stacklevel=4)
+
+
+def _unpickled(held: dict[str, Any]) -> Model:
+    set_threads(threads_for("auto", 1))
+    return Model(rebuilt(held))
 
 
 def load_model(folder: Path, checkpoint: str = LAST) -> Model:

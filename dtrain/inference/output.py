@@ -1,4 +1,4 @@
-"""A `.npy` file that the ranks of a job write together, each its own rows: there whole at the end, or not at all."""
+"""A file that the ranks of a job write together, each its own rows: there whole at the end, or not at all."""
 
 from __future__ import annotations
 
@@ -15,19 +15,25 @@ from dtrain.errors import ConfigError
 if TYPE_CHECKING:
     from dtrain.types import Array, Shape
 
+NPY, CSV = ".npy", ".csv"
+
 
 def check_output(path: Path, option: str, overwrite: bool) -> None:
-    """Raises ConfigError when no file can be written there; leaves nothing behind."""
+    """Raises ConfigError when no such file can be written there; leaves nothing behind."""
+    if path.suffix.lower() not in ("", NPY, CSV):
+        raise ConfigError(
+            f"{option} {path}: expected a name that ends in {NPY} or {CSV}, or has no ending, got {path.suffix!r}"
+        )
     try:
         if path.is_dir():
             raise ConfigError(f"{option} {path}: expected a file, got a folder")
         if path.exists() and not overwrite:
             raise ConfigError(f"{option} {path}: it exists; --overwrite replaces it")
-        aside = _aside(path)
-        aside.touch()
-        aside.unlink()
+        trial = aside(path)
+        trial.touch()
+        trial.unlink()
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
-        raise _refused(option, path, error) from error
+        raise refused(option, path, error) from error
 
 
 class NpyOutput:
@@ -42,7 +48,7 @@ class NpyOutput:
         self._option = option
         self._header = _header(shape, dtype)
         self._row = prod(shape[1:]) * dtype.itemsize
-        self._aside = _aside(path)
+        self._aside = aside(path)
         self._file: int | None = None
         self._problem: ConfigError | None = None
 
@@ -53,14 +59,14 @@ class NpyOutput:
                 file.write(self._header)
                 file.truncate(len(self._header) + self.shape[0] * self._row)
         except OSError as error:
-            raise _refused(self._option, self.path, error) from error
+            raise refused(self._option, self.path, error) from error
 
     def open(self) -> None:
         """Opens the file to write into."""
         try:
             self._file = os.open(self._aside, os.O_WRONLY)
         except OSError as error:
-            raise _refused(self._option, self.path, error) from error
+            raise refused(self._option, self.path, error) from error
 
     def write(self, first: int, block: Array) -> None:
         """Writes rows from row `first` on. What goes wrong is kept for `close`: the other ranks are at work."""
@@ -74,7 +80,7 @@ class NpyOutput:
                 written = os.pwrite(self._file, data, at)
                 data, at = data[written:], at + written
         except OSError as error:
-            self._problem = _refused(self._option, self.path, error)
+            self._problem = refused(self._option, self.path, error)
 
     def close(self) -> None:
         """Closes the file. Raises ConfigError when something could not be written."""
@@ -83,7 +89,7 @@ class NpyOutput:
             try:
                 os.fsync(file)
             except OSError as error:
-                self._problem = self._problem or _refused(self._option, self.path, error)
+                self._problem = self._problem or refused(self._option, self.path, error)
             finally:
                 os.close(file)
         if self._problem is not None:
@@ -94,15 +100,16 @@ class NpyOutput:
         try:
             self._aside.replace(self.path)
         except OSError as error:
-            raise _refused(self._option, self.path, error) from error
+            raise refused(self._option, self.path, error) from error
 
     def discard(self) -> None:
         """Removes what was written so far."""
         self._aside.unlink(missing_ok=True)
 
 
-def _aside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.tmp")
+def aside(path: Path, what: str = "") -> Path:
+    """Returns the path of a file beside this one that is not whole yet."""
+    return path.with_name(f".{path.name}{what and '.'}{what}.tmp")
 
 
 def _header(shape: Shape, dtype: np.dtype[Any]) -> bytes:
@@ -112,6 +119,7 @@ def _header(shape: Shape, dtype: np.dtype[Any]) -> bytes:
     return text.getvalue()
 
 
-def _refused(option: str, path: Path, error: Exception) -> ConfigError:
+def refused(option: str, path: Path, error: Exception) -> ConfigError:
+    """Returns the error for a file that cannot be written."""
     reason = getattr(error, "strerror", None) or str(error)
     return ConfigError(f"{option} {path}: expected a file that can be written, got: {reason}")

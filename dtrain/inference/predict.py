@@ -1,4 +1,4 @@
-"""`dtrain predict`: what a run's network says of samples, in their order, into a `.npy` file."""
+"""`dtrain predict`: what a run's network says of samples, in their order, into a file."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from dtrain.errors import ConfigError, DataError, on_all_ranks
 from dtrain.trainer import agree
 
+from .csv_output import output_for
+from .not_finite import NonFinite, NotFinite, check_choice, checked
 from .output import NpyOutput, check_output
 from .predictor import Predictor
 from .run_data import RunRows, rows_of_run
@@ -31,8 +33,9 @@ class Wanted:
     """What to predict, and where to.
 
     input: a `.npy` file; or split: "validation", "train" or "all" of the config's data. output: gets the
-    predictions, with draws their mean; spread: gets their standard deviation. layer: an id; its output instead.
-    checkpoint: "last", "best", a name or a step. overrides: changes of the config.
+    predictions, with draws their mean; spread: gets their standard deviation; each a `.npy` file, or text where its
+    name ends in `.csv`. layer: an id; its output instead. checkpoint: "last", "best", a name or a step. overrides:
+    changes of the config. non_finite: what happens where samples hold NaN or infinity: "warn", "refuse" or "allow".
     """
 
     output: Path
@@ -44,6 +47,7 @@ class Wanted:
     checkpoint: str = LAST
     overrides: Overrides = ()
     overwrite: bool = False
+    non_finite: NonFinite = "warn"
 
 
 @dataclass(frozen=True)
@@ -74,16 +78,16 @@ def predict_run(communicator: Communicator, folder: Path, wanted: Wanted) -> Pre
     rows = found.rows
     predictor = agree(communicator, lambda: Predictor(trained, layer=wanted.layer, draws=wanted.draws))
     shape = (len(rows), *predictor.shape)
-    outputs = [NpyOutput(path, option, shape, predictor.dtype) for option, path in _outputs(wanted)]
+    outputs = [output_for(path, option, shape, predictor.dtype) for option, path in _outputs(wanted)]
     try:
-        _write(communicator, predictor, rows, outputs)
+        odd = _write(communicator, predictor, rows, outputs, wanted)
     except BaseException:
         _abandon(outputs, speaks)
         raise
-    warnings = trained.warnings + found.warnings + _odd(communicator, predictor)
     classes = (
         trained.schema.classes if wanted.layer is None and shape[1:] == (len(trained.schema.classes),) else ()
     )
+    warnings = trained.warnings + found.warnings + odd
     return Prediction(shape, str(predictor.dtype), trained.path, trained.cursor["step"], warnings, classes)
 
 
@@ -93,6 +97,7 @@ def _outputs(wanted: Wanted) -> list[tuple[str, Path]]:
 
 
 def _check(wanted: Wanted) -> None:
+    check_choice(wanted.non_finite)
     if wanted.spread is not None and wanted.draws is None:
         raise ConfigError("--spread: expected --draws beside it, got none")
     if wanted.spread is not None and wanted.spread.absolute() == wanted.output.absolute():
@@ -107,7 +112,10 @@ def _rows(trained: Trained, wanted: Wanted) -> RunRows:
     return rows_of_run(trained, wanted.split)
 
 
-def _write(communicator: Communicator, predictor: Predictor, rows: Rows, outputs: list[NpyOutput]) -> None:
+def _write(
+    communicator: Communicator, predictor: Predictor, rows: Rows, outputs: list[NpyOutput], wanted: Wanted
+) -> list[str]:
+    """Returns warnings."""
     speaks = communicator.rank == 0
 
     def each(do: Callable[[NpyOutput], None], on_this: bool = True) -> None:
@@ -126,7 +134,11 @@ def _write(communicator: Communicator, predictor: Predictor, rows: Rows, outputs
     problems = [problem for problem in communicator.share(predictor.problem) if problem is not None]
     if problems:
         raise on_all_ranks(DataError(problems[0]))
-    each(NpyOutput.finish, speaks)
+    odd = [NotFinite(*one) for one in communicator.share([predictor.odd.count, predictor.odd.first])]
+    source = "the samples" if wanted.input is None else str(wanted.input)
+    warnings = agree(communicator, lambda: checked(odd, source, wanted.non_finite))
+    each(lambda output: output.finish(), speaks)
+    return warnings
 
 
 def _abandon(outputs: list[NpyOutput], speaks: bool) -> None:
@@ -136,16 +148,3 @@ def _abandon(outputs: list[NpyOutput], speaks: bool) -> None:
         if speaks:
             with suppress(OSError):
                 output.discard()
-
-
-def _odd(communicator: Communicator, predictor: Predictor) -> list[str]:
-    found = [
-        (first, count) for first, count in communicator.share([predictor.first_odd, predictor.odd]) if count
-    ]
-    if not found:
-        return []
-    count, first = sum(count for _, count in found), min(first for first, _ in found)
-    return [
-        f"{count:,} of the samples hold values that are not finite, and so may their predictions; "
-        f"the first is row {first}"
-    ]

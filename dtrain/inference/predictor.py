@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dtrain.contracts import own_numbers
-from dtrain.data import Batch
-from dtrain.engine import Layout
+from dtrain.contracts import ArrayRows
 from dtrain.errors import ConfigError, did_you_mean, listed
 from dtrain.registry import blaming
 
+from .not_finite import NotFinite
+
 if TYPE_CHECKING:
     from dtrain.contracts import Rows
+    from dtrain.data import Batch
     from dtrain.engine import Network
     from dtrain.types import Array
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Predictor:
-    """Predicts in blocks of the run's batch size, in the run's shards: the same bits on any number of ranks.
+    """Predicts in blocks of one shape: a row has the same bits beside any others, and on any number of ranks.
 
     layer: its output instead of the loss's `predict` of the last layer's. raw: the last layer's output as it is.
     draws: Monte-Carlo dropout (Gal & Ghahramani, "Dropout as a Bayesian approximation: representing model
@@ -34,7 +35,7 @@ class Predictor:
     seed, the draw and the sample's place in the input; batch norm keeps to its running statistics.
 
     shape, dtype: of one prediction. problem: why samples could not be used. odd: rows that hold values that are not
-    finite, and first_odd the first of them; they pass through.
+    finite; they pass through.
     Raises ConfigError for a layer that does not exist, and for draws of a network that draws nothing.
     """
 
@@ -45,19 +46,18 @@ class Predictor:
         self._raw = raw or layer is not None
         self._until = None if layer is None else _place_of(layer, trained.network)
         self.problem: str | None = None
-        self.odd, self.first_odd = 0, -1
+        self.odd = NotFinite()
         y = self._try()
         self.shape = y.shape[1:]
         self.dtype = y.dtype if draws is None or y.dtype.kind == "f" else trained.network.dtype
 
     def _try(self) -> Array:
         """Returns the prediction of no rows."""
-        network, replica = self._trained.network, self._trained.replica
-        layout = Layout(0, replica.shards, replica.first, replica.last)
-        x = np.zeros((0, *network.input_shape), network.dtype)
-        with np.errstate(all="ignore"), blaming(self._trained.registry):
-            y = self._pass(Batch(layout, 0, x, None), 0)
-        if self.draws is not None and not replica.context.drew:
+        trained = self._trained
+        nothing = ArrayRows(np.zeros((0, *trained.network.input_shape), trained.network.dtype))
+        with np.errstate(all="ignore"), blaming(trained.registry):
+            y = self._pass(trained.blocks(nothing).none(), 0)
+        if self.draws is not None and not trained.replica.inference.drew:
             raise ConfigError(
                 "draws: expected a network with a layer that draws random numbers, such as dropout, got none; "
                 "all draws would be the same"
@@ -65,22 +65,13 @@ class Predictor:
         return y
 
     def blocks(self, rows: Rows) -> Iterator[tuple[slice, tuple[Array, ...]]]:
-        """Yields which rows, and (y,) or (mean, spread) of them, good until the next. Every rank meets all blocks."""
-        batches = self._trained.batches(rows)
-        for index in range(batches.count):
-            for batch in batches.cut(index):
-                first = batch.place + batch.layout.start
-                self._look_at(batch, rows, first)
-                with np.errstate(all="ignore"), blaming(self._trained.registry):
-                    found = self._of(batch)
-                yield slice(first, first + batch.layout.local), found
-
-    def _look_at(self, batch: Batch, rows: Rows, first: int) -> None:
-        self.problem = self.problem or batch.problem
-        if not np.isfinite(batch.x).all():
-            odd = np.flatnonzero(~np.isfinite(batch.x.reshape(len(batch.x), -1)).all(axis=1))
-            self.first_odd = self.first_odd if self.odd else int(own_numbers(rows, first + odd[:1])[0])
-            self.odd += len(odd)
+        """Yields which rows, and (y,) or (mean, spread) of them, good until the next: this rank's rows, in order."""
+        for block in self._trained.blocks(rows):
+            self.problem = self.problem or block.batch.problem
+            self.odd.look_at(rows, block)
+            with np.errstate(all="ignore"), blaming(self._trained.registry):
+                found = self._of(block.batch)
+            yield block.where, tuple(array[: block.rows] for array in found)
 
     def _of(self, batch: Batch) -> tuple[Array, ...]:
         if self.draws is None:
@@ -96,7 +87,7 @@ class Predictor:
         return mean.astype(self.dtype), spread.astype(self.dtype)
 
     def _pass(self, batch: Batch, draw: int) -> Array:
-        network, context = self._trained.network, self._trained.replica.context
+        network, context = self._trained.network, self._trained.replica.inference
         context.begin(
             batch.layout,
             training=False,

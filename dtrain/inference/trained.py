@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dtrain.communicator import SerialCommunicator
 from dtrain.config import Config, Part, load
+from dtrain.config.dump import to_table
 from dtrain.contracts import Schema
-from dtrain.data import Batches, DataRecord
-from dtrain.engine import Replica, resolve_shards
+from dtrain.data import Blocks, DataRecord
+from dtrain.engine import Replica, block_rows, resolve_shards
 from dtrain.errors import CheckpointError, ConfigError, listed
 from dtrain.registry import Registry, blaming
 from dtrain.trainer import agree
 from dtrain.trainer.checkpoint import BEST, SUFFIX, Checkpoint, name_of, newest
 from dtrain.trainer.cursor import DATA_SEED, read_run
 from dtrain.trainer.job import build_network, conform, find_parts
-from dtrain.trainer.logical import snapshot_of
+from dtrain.trainer.logical import snapshot_arrays, snapshot_of, take
 
 if TYPE_CHECKING:
     from dtrain.communicator.protocol import Communicator
@@ -61,15 +63,21 @@ class Trained:
         """The network; its values belong to the checkpoint."""
         return self.replica.network
 
-    def batches(self, rows: Rows) -> Batches:
-        """Returns these samples in blocks of the run's batch size, cut into the run's shards."""
-        replica, network = self.replica, self.network
+    def blocks(self, rows: Rows) -> Blocks:
+        """Returns this rank's blocks of these samples."""
+        replica, network, train = self.replica, self.network, self.config.train
 
         def check(y: Array | None) -> None:
             self.loss.check(y, network.shape)
 
-        cut = replica.shards, replica.first, replica.last
-        return Batches(rows, self.config.train.batch_size, *cut, network.dtype, check=check)
+        size = block_rows(network, train.batch_size // train.accumulate)
+        return Blocks(rows, size, replica.shards, replica.first, replica.last, network.dtype, check)
+
+    def twin(self) -> Trained:
+        """Returns another network and loss with the same values, for another thread."""
+        network = build_network(self.config, self.registry, self.network.input_shape)
+        loss = _made(self.registry, "losses", self.config.loss)
+        return replace(self, replica=self.replica.twin(network), loss=loss)
 
     @property
     def data_seed(self) -> int:
@@ -105,6 +113,17 @@ def load_trained(
     config = agree(communicator, lambda: load(config_in(folder), overrides)) if overrides else own
     path, warnings = _agreed(communicator, folder / "checkpoints", wanted)
     checkpoint = agree(communicator, lambda: read_run(path))
+    return assemble(communicator, config, own, checkpoint, path, warnings)
+
+
+def assemble(
+    communicator: Communicator, config: Config, own: Config, checkpoint: Checkpoint, path: Path,
+    warnings: list[str],
+) -> Trained:  # fmt: skip
+    """Returns the network of a config with a checkpoint's values. A collective; errors are raised on all ranks.
+
+    own: the config without the changes that were asked for.
+    """
     registry = find_parts(config, communicator, checkpoint.cursor["plugins"])
 
     def build() -> tuple[int, Network, Loss]:
@@ -120,6 +139,23 @@ def load_trained(
     recorded = checkpoint.cursor.get("data")
     data = None if recorded is None else DataRecord.from_dict(recorded, path)
     return Trained(config, own, registry, replica, loss, path, checkpoint.cursor, warnings, data)
+
+
+def plain(trained: Trained) -> dict[str, Any]:
+    """Returns all that inference needs as plain values and arrays: what `rebuilt` takes."""
+    return {
+        "config": to_table(trained.config),
+        "arrays": snapshot_arrays(trained.replica, take(trained.replica)),
+        "cursor": {**trained.cursor, "input": list(trained.network.input_shape)},
+        "path": str(trained.path),
+    }
+
+
+def rebuilt(held: Mapping[str, Any]) -> Trained:
+    """Returns the network that `plain` has taken apart. Raises UserError where a part is not installed."""
+    checkpoint = Checkpoint(held["arrays"], held["cursor"])
+    config = load(held["config"])
+    return assemble(SerialCommunicator(), config, config, checkpoint, Path(held["path"]), [])
 
 
 def config_in(folder: Path) -> Path:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dtrain.contracts import ArrayRows, Layer
-from dtrain.data import Batches
-from dtrain.engine import Network, Replica, learn
+from dtrain.data import Batches, Blocks
+from dtrain.engine import Network, Replica, block_rows, learn
 from dtrain.trainer.checkpoint import BEST, Checkpoint, read, write
 from dtrain.trainer.evaluate import evaluate
 from dtrain.trainer.figures import Figures
@@ -57,7 +57,9 @@ class Job:
         self.step = make_step(self.replica, self.figures, self.update, transforms)
         data = sample(subject, SAMPLES)
         rows = ArrayRows(data.x.astype(dtype), data.target)
-        self.batches = Batches(rows, BATCH, SHARDS, self.replica.first, self.replica.last, dtype)
+        own = SHARDS, self.replica.first, self.replica.last, dtype
+        self.batches = Batches(rows, BATCH, *own)
+        self.blocks = Blocks(rows, block_rows(self.replica.network, BATCH), *own)
         if not resumed:
             self.replica.initialize()
             learn(self.replica, self.batches, "start")
@@ -77,7 +79,7 @@ class Job:
 
     def figures_in_inference(self) -> dict[str, Array]:
         """Returns the loss and the metric over all samples. A collective."""
-        figures = evaluate(self.replica, self.figures, self.batches)
+        figures = evaluate(self.replica, self.figures, self.blocks)
         return {f"{name} in inference": np.array(figure) for name, figure in figures.items()}
 
     def left(self) -> dict[str, Array]:

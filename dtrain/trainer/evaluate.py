@@ -9,7 +9,9 @@ import numpy as np
 from dtrain.errors import DataError, on_all_ranks
 
 if TYPE_CHECKING:
-    from dtrain.data import Batches
+    from collections.abc import Callable
+
+    from dtrain.data import Batch, Block, Blocks
     from dtrain.engine import Replica
     from dtrain.types import Array
 
@@ -17,26 +19,37 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    replica: Replica, figures: Figures, batches: Batches, samples: str = "validation"
-) -> dict[str, float]:
-    """Returns the figures over all samples, in blocks of a batch, in inference. A collective.
+    replica: Replica, figures: Figures, blocks: Blocks, samples: str = "validation",
+    look_at: Callable[[Block], None] | None = None,
+) -> dict[str, float]:  # fmt: skip
+    """Returns the figures over all samples, in inference. A collective.
 
-    samples: what an error calls them.
+    What a row contributes depends on that row alone; it is added up block by block, shard by shard, then in the
+    tree. samples: what an error calls them. look_at: is shown every block of this rank.
 
     Raises DataError on all ranks where one of them met samples that cannot be used.
     """
-    context = replica.context
-    leaves: Array | None = None
     problem: str | None = None
-    with figures.referring(batches):
-        for batch in (batch for index in range(batches.count) for batch in batches.cut(index)):
-            context.begin(batch.layout, training=False, step=0, epoch=0, place=batch.place)
-            problem = problem or batch.problem
-            y, _ = replica.network.forward(batch.x, context)
-            sums, _ = figures.of(y, batch, context)
-            leaves = sums if leaves is None else np.add(leaves, sums, out=leaves)
-    assert leaves is not None, "a set of samples has at least one"
+    leaves: Array | None = None
+    with figures.referring(blocks.reference):
+        for block in blocks:
+            problem = problem or block.batch.problem
+            if look_at is not None:
+                look_at(block)
+            sums = _sums(replica, figures, block.batch, block.rows)
+            if leaves is None:
+                leaves = np.zeros((replica.last - replica.first, len(sums)))
+            leaves[block.shard] += sums
+        if leaves is None:
+            leaves = np.zeros((replica.last - replica.first, len(_sums(replica, figures, blocks.none(), 0))))
     problems = [found for found in replica.communicator.share(problem) if found is not None]
     if problems:
         raise on_all_ranks(DataError(f"{problems[0]} (one of the {samples} samples)"))
-    return figures.result(replica.totals.add(leaves), batches.samples)
+    return figures.result(replica.totals.add(leaves), blocks.samples)
+
+
+def _sums(replica: Replica, figures: Figures, batch: Batch, rows: int) -> Array:
+    context = replica.inference
+    context.begin(batch.layout, training=False, step=0, epoch=0, place=batch.place)
+    y, _ = replica.network.forward(batch.x, context)
+    return figures.of(y, batch, context, rows)[0][0]

@@ -10,7 +10,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from dtrain.contracts import Loss, Metric
-    from dtrain.data import Batch, Batches
+    from dtrain.data import Batch
     from dtrain.engine import Context
     from dtrain.types import Array
 
@@ -28,26 +28,28 @@ class Figures:
         self.widths: list[int] = []
         self._columns: dict[int, Array] = {}
 
-    def refer(self, batches: Batches) -> None:
+    def refer(self, reference: Array | float) -> None:
         """Gives the metrics the `reference` of the data that the next batches belong to."""
         for metric in self.metrics.values():
-            metric.reference = batches.reference
+            metric.reference = reference
 
     @contextmanager
-    def referring(self, batches: Batches) -> Iterator[None]:
+    def referring(self, reference: Array | float) -> Iterator[None]:
         """Does the same while the block runs: then the sums of a pass in progress can be continued."""
         before = [metric.reference for metric in self.metrics.values()]
-        self.refer(batches)
+        self.refer(reference)
         try:
             yield
         finally:
-            for metric, reference in zip(self.metrics.values(), before, strict=True):
-                metric.reference = reference
+            for metric, kept in zip(self.metrics.values(), before, strict=True):
+                metric.reference = kept
 
-    def of(self, y: Array, batch: Batch, context: Context) -> tuple[Array, Callable[[], Array]]:
+    def of(
+        self, y: Array, batch: Batch, context: Context, rows: int | None = None
+    ) -> tuple[Array, Callable[[], Array]]:
         """Returns the sums of each local shard, (shards, columns + 1), float64, and the loss's backward.
 
-        The last column is 0: room for what a rank has to say.
+        The last column is 0: room for what a rank has to say. rows: how many of them count; None: all.
         """
         context.layer = "loss"
         try:
@@ -71,6 +73,8 @@ class Figures:
             else:
                 columns[:, at : at + width] = part
             at += width
+        if rows is not None:
+            columns[rows:] = 0
         sums = np.empty((context.layout.shards, at + 1))
         context.shard_sums(columns, sums)
         return sums, backward

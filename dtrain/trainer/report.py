@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def title(trainer: Trainer) -> str:
     """Returns the first line that a person sees."""
     config, ranks = trainer.job.config, trainer.communicator.size
-    held_out, exchange = trainer.validation_batches, config.train.exchange.name
+    held_out, exchange = trainer.validation_blocks, config.train.exchange.name
     return (
         f"{config.name}: {trainer.size:,} parameters, {trainer.batches.samples:,} samples"
         f"{f' and {held_out.samples:,} for validation' if held_out else ''}, "

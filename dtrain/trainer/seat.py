@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dtrain.data import Batches
-from dtrain.engine import Replica
+from dtrain.data import Batches, Blocks
+from dtrain.engine import Replica, block_rows
 
 from .checks import ROLES
 from .solving import make_step
@@ -32,7 +31,9 @@ class Seat:
     staging: Staging
     step: Step
     batches: Batches
-    validation: Batches | None
+    samples: Blocks
+    """The training samples, to be evaluated."""
+    validation: Blocks | None
 
 
 def make_seat(job: Job, communicator: Communicator, figures: Figures, generation: int = 0) -> Seat:
@@ -40,16 +41,21 @@ def make_seat(job: Job, communicator: Communicator, figures: Figures, generation
     config = job.config.train
     replica = Replica(job.network, communicator, job.shards, job.config.seed, job.exchange)
     update = Update(replica, job.optimizer, _penalties(job), config.clip_norm, config.clip_value)
-    cut = partial(
-        Batches,
-        batch_size=config.batch_size,
-        shards=job.shards,
-        first=replica.first,
-        last=replica.last,
-        dtype=job.network.dtype,
-        check=lambda y: job.loss.check(y, job.network.shape),
+    own: dict[str, Any] = {
+        "shards": job.shards,
+        "first": replica.first,
+        "last": replica.last,
+        "dtype": job.network.dtype,
+        "check": lambda y: job.loss.check(y, job.network.shape),
+    }
+    size = block_rows(job.network, config.batch_size // config.accumulate)
+    batches = Batches(
+        job.train,
+        config.batch_size,
+        parts=config.accumulate,
+        replacement=config.order == "replacement",
+        **own,
     )
-    validation = None if job.validation is None else cut(job.validation)
     step = make_step(replica, figures, update, job.transforms)
     staging = Staging(replica, update)
     return Seat(
@@ -58,8 +64,9 @@ def make_seat(job: Job, communicator: Communicator, figures: Figures, generation
         update,
         staging,
         step,
-        cut(job.train, parts=config.accumulate, replacement=config.order == "replacement"),
-        validation,
+        batches,
+        Blocks(job.train, size, **own),
+        None if job.validation is None else Blocks(job.validation, size, **own),
     )
 
 

@@ -114,8 +114,8 @@ class Trainer:
         """Goes on from this seat. spare: one to go back to, or on to, should more ranks die now."""
         self.seat, self.spare = seat, spare
         self.replica, self.update, self.train_step = seat.replica, seat.update, seat.step
-        self.batches, self.validation_batches = seat.batches, seat.validation
-        self.figures.refer(self.batches)
+        self.batches, self.validation_blocks = seat.batches, seat.validation
+        self.figures.refer(self.batches.reference)
 
     def speak(self, speaks: bool) -> None:
         """Makes this rank the one that writes and speaks, or not."""
@@ -192,7 +192,7 @@ class Trainer:
 
     def predict(self, x: Array) -> Array:
         """Returns what users see of the network's outputs for x, on every rank. A collective."""
-        return predict(self.replica, self.job.loss, x, self.job.config.train.batch_size)
+        return predict(self.replica, self.job.loss, x, self.seat.samples.size)
 
     def stop(self, reason: str) -> None:
         """Ends the run after this moment."""
@@ -421,9 +421,9 @@ class Trainer:
         self.progress.epoch(line["epoch"], epochs, self.train, self.validation, rate, self._seconds_left())
 
     def _evaluate(self) -> dict[str, float] | None:
-        if self.validation_batches is None:
+        if self.validation_blocks is None:
             return None
-        return evaluate(self.replica, self.figures, self.validation_batches)
+        return evaluate(self.replica, self.figures, self.validation_blocks)
 
     def _penalty(self) -> dict[str, float]:
         return {"penalty": self.update.penalty()} if self.update.penalties else {}
@@ -458,7 +458,7 @@ class Trainer:
         if self._changed or (self.validation is None and self.held_out):
             self.validation = self._evaluate()
         if not self.train:  # a procedure has left no epoch of training
-            self.train = evaluate(self.replica, self.figures, self.batches, "training") | self._penalty()
+            self.train = evaluate(self.replica, self.figures, self.seat.samples, "training") | self._penalty()
             self.folder.append_metrics(epoch_line(self))
         written = summary(self)
         self.communicator.barrier()

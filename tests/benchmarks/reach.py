@@ -52,7 +52,7 @@ class Reach(dtrain.Callback):
         self.looked = perf_counter()
         look = run.step >= self.first and run.step % self.every == 0
         if look and run.position % run.batches.count:  # the end of an epoch has a look of its own
-            self._note(run, evaluate(run.replica, run.figures, run.validation_batches))
+            self._note(run, evaluate(run.replica, run.figures, run.validation_blocks))
 
     def after_epoch(self, run: Any) -> None:
         self._note(run, run.validation)

@@ -70,12 +70,10 @@ def test_predictions_are_what_the_loss_makes_of_the_outputs(model):
 
 
 def test_rows_come_in_the_order_of_the_input_over_any_number_of_blocks(model):
-    x = np.random.default_rng(0).standard_normal((101, 4))
+    x = np.random.default_rng(0).standard_normal((601, 4))
     y = model.forward(x)
-    np.testing.assert_allclose(model.forward(x[::-1])[::-1], y, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(
-        np.concatenate([model.forward(row[None]) for row in x]), y, rtol=1e-5, atol=1e-6
-    )
+    assert_same_bits(model.forward(x[::-1])[::-1], y)
+    assert_same_bits(np.concatenate([model.forward(row[None]) for row in x]), y)
 
 
 def test_what_was_given_out_does_not_change_with_the_next_call(model):
@@ -114,6 +112,37 @@ def test_figures_of_arrays_are_those_of_the_command(trained):
     arrays = np.load("points.npz")
     found = evaluate_run(SerialCommunicator(), folder, split="all")
     assert dtrain.load(folder).evaluate(arrays["x"], arrays["y"]) == found.figures
+
+
+def test_rows_that_are_not_finite_are_told_refused_or_allowed(model):
+    x = np.concatenate([X, X])
+    x[5, 0], x[16, 3] = np.nan, 1e300  # beyond float32
+    calls = {
+        "predict": lambda **given: model.predict(x, **given),
+        "draws": lambda **given: model.predict(x, 2, **given)[0],
+        "forward": lambda **given: model.forward(x, **given),
+        "evaluate": lambda **given: model.evaluate(x, [0] * 22, **given)["loss"],
+    }
+    for call in calls.values():
+        with pytest.warns(UserWarning, match="2 of the samples") as caught:
+            y = call()
+        assert str(caught[0].message) == (
+            "2 of the samples hold values that are not finite, and so may their predictions; the first is row 5"
+        )
+        assert caught[0].filename == __file__
+        assert_same_bits(call(non_finite="allow"), y)
+        with refused(
+            DataError,
+            "x: expected finite numbers, got 2 rows with NaN, infinity or a number beyond the run's dtype; the first "
+            "is row 5; clean the data",
+        ):
+            call(non_finite="refuse")
+        with refused(
+            ConfigError,
+            "non_finite: expected one of 'allow', 'refuse', 'warn', got 'warm'; did you mean 'warn'?",
+        ):
+            call(non_finite="warm")
+    assert np.isnan(calls["predict"](non_finite="allow")[5]).all()
 
 
 MISTAKES = {

@@ -13,12 +13,12 @@ import pytest
 import dtrain
 from dtrain.communicator import SerialCommunicator, run_ranks
 from dtrain.errors import ConfigError, DataError, UserError
-from dtrain.inference import Wanted, predict_run
+from dtrain.inference import Wanted, csv_output, predict_run
 from dtrain.inference.predictor import Predictor
 from dtrain.inference.trained import load_trained
 from tests.support import MEMORY, assert_other_bits, assert_same_bits, refused
 
-X = np.random.default_rng(3).standard_normal((97, 4)).astype(np.float32)
+X = np.random.default_rng(3).standard_normal((1400, 4)).astype(np.float32)
 
 
 def predicted(folder, ranks=1, share_memory=True, **wanted):
@@ -33,7 +33,7 @@ def files():
 
 
 @MEMORY
-@pytest.mark.parametrize("rows", [97, 16, 3, 0])
+@pytest.mark.parametrize("rows", [1400, 256, 3, 0])
 def test_every_number_of_ranks_writes_what_the_model_predicts(rows, share_memory, trained):
     folder = trained()
     np.save("X.npy", X[:rows])
@@ -93,8 +93,8 @@ def test_a_rank_reads_its_own_rows_alone(ranks, trained):
         return rows.read
 
     read = run_ranks(ranks, rank)
-    assert sorted(i for own in read for i in own) == list(range(97))
-    assert max(map(len, read)) <= 97 / ranks * 2
+    assert sorted(i for own in read for i in own) == list(range(1400))
+    assert max(map(len, read)) <= 1400 / ranks * 2
 
 
 def test_the_input_is_mapped_and_any_order_of_it_will_do(trained):
@@ -122,7 +122,7 @@ def test_the_output_of_a_layer_may_be_wanted(trained):
 def test_values_that_are_not_finite_pass_through_and_are_told(trained):
     folder = trained()
     x = X.copy()
-    x[[40, 3, 96], 1] = np.nan, np.inf, -np.inf
+    x[[40, 3, 1399], 1] = np.nan, np.inf, -np.inf
     np.save("X.npy", x)
     for ranks in (1, 3):
         done = predicted(folder, ranks, overwrite=True)
@@ -131,7 +131,103 @@ def test_values_that_are_not_finite_pass_through_and_are_told(trained):
         ]
         y = np.load("Y.npy")
         assert np.isnan(y[40]).all()
-        assert np.isfinite(np.delete(y, [40, 3, 96], axis=0)).all()
+        assert np.isfinite(np.delete(y, [40, 3, 1399], axis=0)).all()
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_samples_that_are_not_finite_are_refused_or_allowed_where_asked(ranks, trained):
+    folder = trained()
+    x = X.copy()
+    x[[40, 1399], 1] = np.nan, -np.inf
+    np.save("X.npy", x)
+
+    def rank(communicator):
+        with refused(
+            DataError,
+            "X.npy: expected finite numbers, got 2 rows with NaN, infinity or a number beyond the run's dtype; the "
+            "first is row 40; clean the data",
+        ):
+            predict_run(communicator, folder, Wanted(Path("Y.npy"), Path("X.npy"), non_finite="refuse"))
+
+    run_ranks(ranks, rank)
+    assert files() == []
+    assert predicted(folder, ranks, non_finite="allow").warnings == []
+    with refused(ConfigError, "non_finite: expected one of 'allow', 'refuse', 'warn', got 'deny'"):
+        serially(folder, output=Path("Z.npy"), non_finite="deny")
+
+
+# ---------------------------------------------------------------------- text
+
+
+def read_csv(name):
+    """The header and the numbers of a file, without NumPy."""
+    header, *lines = Path(name).read_text("ascii").splitlines()
+    return header, np.array([[float(cell) for cell in line.split(",")] for line in lines])
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+def test_a_name_that_ends_in_csv_gets_a_line_a_row_in_order(ranks, trained, monkeypatch):
+    monkeypatch.setattr(csv_output, "ROWS", 100)
+    folder = trained()
+    np.save("X.npy", X)
+    mean, spread = dtrain.load(folder).predict(X, draws=2)
+    done = predicted(folder, ranks, output=Path("Y.csv"), spread=Path("S.CSV"), draws=2)
+    assert done.shape == (1400, 3)
+    for name, expected in (("Y.csv", mean), ("S.CSV", spread)):
+        header, numbers = read_csv(name)
+        assert header == "0,1,2"
+        assert_same_bits(numbers.astype(np.float32), expected)
+    assert files() == ["S.CSV", "Y.csv"]
+
+
+def test_text_holds_what_has_no_columns_and_what_has_many(tmp_path):
+    wide = np.array([[[1.5, -2], [np.nan, np.inf]]], np.float64)
+    for shape, block, text in (
+        ((2,), np.array([3, -1]), "0\n3\n-1\n"),
+        ((1, 2, 2), wide, "0,1,2,3\n1.5,-2.0,nan,inf\n"),
+        ((0, 3), np.zeros((0, 3)), "0,1,2\n"),
+    ):
+        folder = tmp_path / "text"
+        folder.mkdir(exist_ok=True)
+        output = csv_output.output_for(folder / "y.csv", "--output", shape, block.dtype)
+        output.create()
+        output.open()
+        output.write(0, block)
+        output.close()
+        output.finish()
+        assert (folder / "y.csv").read_text() == text
+        assert os.listdir(folder) == ["y.csv"]
+
+
+def test_a_name_without_an_ending_gets_what_npy_does_and_others_are_refused(trained):
+    folder = trained()
+    np.save("X.npy", X)
+    predicted(folder, output=Path("Y"))
+    assert_same_bits(np.load("Y"), dtrain.load(folder).predict(X))
+    for option, wanted in {
+        "--output Y.txt": {"output": Path("Y.txt")},
+        "--spread S.txt": {"output": Path("Z.npy"), "spread": Path("S.txt"), "draws": 2},
+    }.items():
+        with refused(
+            ConfigError,
+            f"{option}: expected a name that ends in .npy or .csv, or has no ending, got '.txt'",
+        ):
+            serially(folder, **wanted)
+    assert files() == ["Y"]
+
+
+def test_a_disk_that_is_full_when_text_is_made_leaves_nothing(trained, monkeypatch):
+    folder = trained()
+    np.save("X.npy", X)
+
+    def full(output, file):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(csv_output.CsvOutput, "_write", full)
+    message = "--output Y.csv: expected a file that can be written, got: No space left on device"
+    with refused(ConfigError, message):
+        serially(folder, output=Path("Y.csv"))
+    assert files() == []
 
 
 # ---------------------------------------------------------------------- mistakes
@@ -146,7 +242,7 @@ def test_an_output_that_exists_is_replaced_only_when_asked(trained):
     assert str(caught.value) == "--output Y.npy: it exists; --overwrite replaces it"
     assert Path("Y.npy").read_text() == "mine"
     predicted(folder, overwrite=True)
-    assert np.load("Y.npy").shape == (97, 3)
+    assert np.load("Y.npy").shape == (1400, 3)
 
 
 def test_outputs_that_cannot_be_are_refused(trained, elsewhere):
@@ -234,7 +330,7 @@ def test_an_input_that_does_not_fit_is_refused_on_all_ranks_alike(trained):
 def test_a_full_disk_on_one_rank_is_told_by_all_and_leaves_nothing(trained, monkeypatch):
     folder = trained()
     np.save("X.npy", X)
-    real, begin = os.pwrite, 128 + 90 * 3 * 4
+    real, begin = os.pwrite, 128 + 1300 * 3 * 4
 
     def full(file, data, at):
         if at >= begin:
@@ -246,10 +342,10 @@ def test_a_full_disk_on_one_rank_is_told_by_all_and_leaves_nothing(trained, monk
     def rank(communicator):
         with pytest.raises(ConfigError) as caught:
             predict_run(communicator, folder, Wanted(output=Path("Y.npy"), input=Path("X.npy")))
-        return str(caught.value).removeprefix("rank 1 of 3: ").removeprefix("rank 2 of 3: ")
+        return str(caught.value)
 
     message = "--output Y.npy: expected a file that can be written, got: No space left on device"
-    assert run_ranks(3, rank) == [message] * 3
+    assert run_ranks(3, rank) == [f"rank 2 of 3 on {os.uname().nodename}: {message}"] * 3
     assert files() == []
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from dtrain.communicator import run_ranks
 from dtrain.contracts import ArrayRows
-from dtrain.data import Batches
+from dtrain.data import Blocks
 from dtrain.trainer.evaluate import evaluate
 from dtrain_plugins.layers.batch_norm import BatchNorm
 from dtrain_plugins.layers.dense import Dense
@@ -25,7 +25,7 @@ def figures_of(samples, batch_size=32, dtype="float32"):
         options = {"batch_size": batch_size, "metrics": metrics}
         job = Job(communicator, net, SoftmaxCrossEntropy(), Sgd(), classes(samples), **options)
         before = job.replica.digest()
-        figures = evaluate(job.replica, job.figures, job.batches)
+        figures = evaluate(job.replica, job.figures, job.blocks)
         assert job.replica.digest() == before
         values = {p.name: p.value.astype(float) for p in net.parameters}
         return figures, values
@@ -69,6 +69,6 @@ def test_a_padded_last_batch_would_give_another_loss():
     def body(communicator):
         net = network(named(Dense(5), BatchNorm(), Dropout(), Dense(3)), (6,))
         job = Job(communicator, net, SoftmaxCrossEntropy(), Sgd(), data, batch_size=32)
-        return evaluate(job.replica, job.figures, Batches(padded, 32, 8, 0, 8, "float32"))
+        return evaluate(job.replica, job.figures, Blocks(padded, 32, 8, 0, 8, "float32"))
 
     assert run_ranks(1, body)[0]["loss"] != pytest.approx(figures["loss"], rel=1e-3)

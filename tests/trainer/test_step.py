@@ -76,7 +76,7 @@ def trained(epochs=2, **options):
     def body(communicator):
         job = job_of(communicator, **options)
         assert all(job.train(epochs))
-        figures = evaluate(job.replica, job.figures, job.batches)
+        figures = evaluate(job.replica, job.figures, job.blocks)
         slots = {name: slot.tobytes() for name, slot in job.slots().items()}
         return job.replica.digest(), slots, figures, job.step.sums.tobytes(), job.update.penalty()
 
@@ -153,9 +153,9 @@ def _digest(job):
 def test_training_learns():
     def body(communicator):
         job = job_of(communicator, data=classes(401))
-        before = evaluate(job.replica, job.figures, job.batches)
+        before = evaluate(job.replica, job.figures, job.blocks)
         job.train(12)
-        return before, evaluate(job.replica, job.figures, job.batches)
+        return before, evaluate(job.replica, job.figures, job.blocks)
 
     before, after = serial(body)
     assert after["loss"] < 0.3 < 0.9 < before["loss"]
