@@ -106,13 +106,13 @@ def test_the_resolved_config_reloads_to_the_same_run(changes, write, dtrain, els
 
 def test_figures_that_are_not_finite_are_null_in_files(config, on_ranks, elsewhere):
     x = np.zeros((8, 1))
-    np.savez("huge.npz", x=x, y=np.zeros(8), x_validation=x, y_validation=np.full(8, 1e30))
+    np.savez("huge.npz", x=x, y=np.zeros(8), x_validation=x, y_validation=np.full(8, 1e200))
     tables = {
         "data": {"name": "npz", "path": "huge.npz"},
         "network": [{"name": "dense", "units": 1}],
         "loss": {"name": "mse"},
         "optimizer": {"name": "sgd"},
-        "train": {"epochs": 1},
+        "train": {"epochs": 1, "dtype": "float64"},
     }
     (result,) = on_ranks(1, tables, elsewhere / "out")
     assert math.isinf(result.validation["loss"])
