@@ -78,7 +78,9 @@ def predict_run(communicator: Communicator, folder: Path, wanted: Wanted) -> Pre
     rows = found.rows
     predictor = agree(communicator, lambda: Predictor(trained, layer=wanted.layer, draws=wanted.draws))
     shape = (len(rows), *predictor.shape)
-    outputs = [output_for(path, option, shape, predictor.dtype) for option, path in _outputs(wanted)]
+    named = wanted.layer is None and predictor.shape == (len(trained.schema.classes),)
+    columns = trained.schema.classes if named else ()
+    outputs = [output_for(path, option, shape, predictor.dtype, columns) for option, path in _outputs(wanted)]
     try:
         odd = _write(communicator, predictor, rows, outputs, wanted)
     except BaseException:
