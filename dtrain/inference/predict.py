@@ -78,15 +78,14 @@ def predict_run(communicator: Communicator, folder: Path, wanted: Wanted) -> Pre
     rows = found.rows
     predictor = agree(communicator, lambda: Predictor(trained, layer=wanted.layer, draws=wanted.draws))
     shape = (len(rows), *predictor.shape)
-    outputs = [output_for(path, option, shape, predictor.dtype) for option, path in _outputs(wanted)]
+    named = wanted.layer is None and predictor.shape == (len(trained.schema.classes),)
+    classes = trained.schema.classes if named else ()
+    outputs = [output_for(path, option, shape, predictor.dtype, classes) for option, path in _outputs(wanted)]
     try:
         odd = _write(communicator, predictor, rows, outputs, wanted)
     except BaseException:
         _abandon(outputs, speaks)
         raise
-    classes = (
-        trained.schema.classes if wanted.layer is None and shape[1:] == (len(trained.schema.classes),) else ()
-    )
     warnings = trained.warnings + found.warnings + odd
     return Prediction(shape, str(predictor.dtype), trained.path, trained.cursor["step"], warnings, classes)
 

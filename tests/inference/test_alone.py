@@ -232,3 +232,37 @@ def test_nothing_is_warned_of_finite_rows(elsewhere):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.predict(rows_of("small"))
+
+
+# ---------------------------------------------------------------------- callbacks
+
+
+SHOWER = """
+    import numpy as np
+    from dtrain import Callback, hookimpl
+
+    class Shower(Callback):
+        def end(self, run):
+            np.save(f"shown-{run.communicator.rank}.npy", run.predict(np.load("X.npy")))
+
+    @hookimpl
+    def dtrain_callbacks():
+        return {"shower": Shower}
+"""
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+def test_what_a_callback_predicts_is_what_the_model_does(ranks, elsewhere, acme, config):
+    acme(SHOWER)
+    x = rows_of("small")[:, :4]
+    np.save("X.npy", x)
+    tables = config(
+        {"network": [{"name": "dense", "units": 257}, {"name": "dense", "units": 3}], "train.epochs": 1}
+    )
+    tables["callback"] = [{"name": "shower"}]
+    results = run_ranks(
+        ranks, lambda communicator: train_session(lambda: load(tables), communicator, elsewhere / "r")
+    )
+    y = dtrain.load(results[0].folder).predict(x)
+    for rank in range(ranks):
+        assert_same_bits(np.load(f"shown-{rank}.npy"), y)

@@ -199,6 +199,13 @@ def test_text_holds_what_has_no_columns_and_what_has_many(tmp_path):
         assert os.listdir(folder) == ["y.csv"]
 
 
+def test_names_of_columns_are_quoted_where_they_have_to_be(tmp_path):
+    output = csv_output.output_for(tmp_path / "Z.csv", "", (0, 3), np.dtype("f"), ["a,b", 'say "x"', "ä"])
+    output.create()
+    output.finish()
+    assert (tmp_path / "Z.csv").read_text("utf-8") == '"a,b","say ""x""",ä\n'
+
+
 def test_a_name_without_an_ending_gets_what_npy_does_and_others_are_refused(trained):
     folder = trained()
     np.save("X.npy", X)

@@ -44,6 +44,34 @@ def test_three_processes_write_one_file(job, trained):
     np.testing.assert_array_equal(np.load("S.npy"), spread)
 
 
+def test_three_processes_write_one_text_of_many_blocks_and_warn_of_what_is_not_finite(job, trained):
+    folder = trained()
+    x = np.random.default_rng(3).standard_normal((1400, 4))
+    x[1300, 2] = np.nan
+    np.save("X.npy", x)
+    ended = job(3, "predict", str(folder), "--input", "X.npy", "--output", "Y.csv")
+    assert ended.code == 0, ended.output
+    told = "1 of the samples hold values that are not finite, and so may their predictions; the first is row 1300"
+    assert ended.output.count(f"dtrain: warning: {told}\n") == 1
+    expected = dtrain.load(folder).predict(x, non_finite="allow")
+    numbers = np.loadtxt("Y.csv", np.float32, delimiter=",", skiprows=1)
+    np.testing.assert_array_equal(numbers, expected)
+    np.save("X.npy", x[:20])
+    words = ["predict", str(folder), "--input", "X.npy", "--output", "few.npy"]
+    assert job(2, *words).code == 0
+    np.testing.assert_array_equal(np.load("few.npy"), expected[:20])
+    x[7, 0] = np.inf
+    np.save("X.npy", x)
+    ended = job(3, "predict", str(folder), "--input", "X.npy", "--output", "no.npy", "--non-finite", "refuse")
+    assert ended.code == 2, ended.output
+    (line,) = [line for line in ended.output.splitlines() if "dtrain: " in line]
+    assert line == (
+        "dtrain: X.npy: expected finite numbers, got 2 rows with NaN, infinity or a number beyond the run's dtype; the "
+        "first is row 7; clean the data"
+    )
+    assert not Path("no.npy").exists()
+
+
 def test_launch_starts_them(trained):
     folder = trained()
     np.save("X.npy", X)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,23 @@ def test_predictions_say_which_column_is_which_class(named, capsys):
         SerialCommunicator(), folder, Wanted(Path("Z.npy"), input=Path("X.npy"), layer="dense_1")
     )
     assert done.classes == ()
+
+
+def test_text_has_the_classes_for_a_header_unless_columns_are_no_classes(named):
+    folder, _, x, _ = named
+    np.save("X.npy", x)
+    for layer, header in ((None, "cat,dog,fox"), ("dense_1", "0,1,2")):
+        wanted = Wanted(Path("Y.csv"), input=Path("X.npy"), layer=layer, overwrite=True)
+        predict_run(SerialCommunicator(), folder, wanted)
+        assert Path("Y.csv").read_text().splitlines()[0] == header
+
+
+def test_a_model_that_was_pickled_knows_columns_and_classes(named):
+    folder, _, x, kind = named
+    model = package.load(folder)
+    other = pickle.loads(pickle.dumps(model))
+    assert (other.classes, other.features) == (model.classes, model.features) == (tuple(KINDS), ("a", "b"))
+    assert other.evaluate(x, kind) == model.evaluate(x, kind)
 
 
 def test_a_resumed_run_keeps_the_classes_and_columns(named, on_ranks, config):
