@@ -227,7 +227,10 @@ def _predict(command: argparse.ArgumentParser) -> None:
     )
     _run(command)
     samples = command.add_mutually_exclusive_group(required=True)
-    samples.add_argument("--input", metavar="X.npy", help="the samples, (rows, …)")
+    samples.add_argument(
+        "--input", metavar="X.npy",
+        help="the samples, (rows, …); or a file that the run's dataset reads: X.csv, with or without the target",
+    )  # fmt: skip
     _split(samples, ", of the config's data instead of a file")
     command.add_argument(
         "--output",

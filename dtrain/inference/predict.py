@@ -13,9 +13,9 @@ from dtrain.trainer import agree
 
 from .csv_output import output_for
 from .not_finite import NonFinite, NotFinite, check_choice, checked
-from .output import NpyOutput, check_output
+from .output import NPY, NpyOutput, check_output
 from .predictor import Predictor
-from .run_data import RunRows, rows_of_run
+from .run_data import RunRows, rows_of_file, rows_of_run
 from .samples import rows_in
 from .trained import LAST, load_trained
 
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 class Wanted:
     """What to predict, and where to.
 
-    input: a `.npy` file; or split: "validation", "train" or "all" of the config's data. output: gets the
-    predictions, with draws their mean; spread: gets their standard deviation; each a `.npy` file, or text where its
-    name ends in `.csv`. layer: an id; its output instead. checkpoint: "last", "best", a name or a step. overrides:
+    input: a `.npy` file, or one that the run's dataset reads, such as a table; or split: "validation", "train" or "all"
+    of the config's data. output: gets the predictions, with draws their mean; spread: gets their standard deviation;
+    each a `.npy` file, or text where its name ends in `.csv`. layer: an id; its output instead. checkpoint: "last", "best", a name or a step. overrides:
     changes of the config. non_finite: what happens where samples hold NaN or infinity: "warn", "refuse" or "allow".
     """
 
@@ -106,9 +106,11 @@ def _check(wanted: Wanted) -> None:
 
 
 def _rows(trained: Trained, wanted: Wanted) -> RunRows:
-    if wanted.input is not None:
+    if wanted.input is None:
+        return rows_of_run(trained, wanted.split)
+    if wanted.input.suffix.lower() in ("", NPY):
         return RunRows(rows_in(trained, wanted.input), "given", [])
-    return rows_of_run(trained, wanted.split)
+    return rows_of_file(trained, wanted.input)
 
 
 def _write(

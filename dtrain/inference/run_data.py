@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dtrain.data import changed, changed_rows, hold_out, record_of
@@ -44,6 +45,21 @@ def rows_of_run(trained: Trained, split: str | None = None) -> RunRows:
         raise DataError(f"{config.where}: expected samples of shape {shape}, got {rows.shape}")
     check_scaling(trained, rows, config.where)
     return RunRows(rows, wanted, [*trained.dataset.warnings, *_changes(trained, wanted)])
+
+
+def rows_of_file(trained: Trained, path: Path) -> RunRows:
+    """Return the samples of a file that the run's dataset reads in place of its own, such as a table without targets.
+
+    Raises DataError where the run's dataset reads no file, and as `rows_of_run`.
+    """
+    config = trained.config.data
+    if not isinstance(config.options.get("path"), str):
+        raise DataError(
+            f"{path}: expected a .npy file, the only kind for a run on the dataset {config.name!r}"
+        )
+    options = {**config.options, "path": str(path.absolute())}
+    other = replace(trained.config, data=replace(config, options=options))
+    return rows_of_run(replace(trained, config=other), "all")
 
 
 def _of_split(trained: Trained, split: str) -> Rows:

@@ -330,3 +330,44 @@ def test_numbers_are_not_scaled_like_images(trained):
         "x: expected dtype float64, as in training, got uint8; uint8 is scaled to [0, 1], other dtypes are not",
     ):
         model.predict(np.zeros((1, 4), np.uint8))
+
+
+# ---------------------------------------------------------------------- files to predict for
+
+
+def test_a_table_is_predicted_for_by_its_columns_with_or_without_the_target(trained, dtrain):
+    x, y = np.load("points.npz")["x"], np.load("points.npz")["y"]
+    names, kinds = ["a", "b", "c", "d"], np.array(KINDS)[y]
+    lines = [",".join([*map(str, row), kind]) for row, kind in zip(x.tolist(), kinds, strict=True)]
+    Path("table.csv").write_text("\n".join([",".join([*names, "kind"]), *lines]))
+    folder = trained(
+        {"data": {"name": "csv", "path": "table.csv", "target": "kind"}, "train.dtype": "float64"}
+    )
+    expected = package.load(folder).predict(x)
+    without = ["id,d,c,b,a", *(f"nr{i},{d},{c},{b},{a}" for i, (a, b, c, d) in enumerate(x.tolist()))]
+    Path("without.csv").write_text("\n".join(without))
+    for name in ("table.csv", "without.csv"):
+        said = dtrain("predict", folder, "--input", name, "--output", "Y.csv", "--overwrite")
+        assert (said.code, said.err) == (0, "")
+        assert Path("Y.csv").read_text().splitlines()[0] == "cat,dog,fox"
+        np.testing.assert_array_equal(np.loadtxt("Y.csv", delimiter=",", skiprows=1), expected)
+    Path("without.csv").write_text("a,b,c\n1,2,3\n")
+    said = dtrain("predict", folder, "--input", "without.csv", "--output", "Z.csv")
+    assert (said.code, said.out) == (2, "")
+    assert said.err == (
+        f"dtrain: {folder}/config.toml: [data]: {Path('without.csv').absolute()}: expected the columns of training, "
+        "got 'a', 'b', 'c' without 'd'; rename or add the column\n"
+    )
+    assert not Path("Z.csv").exists()
+
+
+def test_a_run_on_a_dataset_without_a_file_is_asked_by_npy(named, acme, dtrain):
+    folder = named[0]
+    config = folder / "config.toml"
+    config.write_text(config.read_text().replace("path = ", "of = "))
+    said = dtrain("predict", folder, "--input", "X.csv", "--output", "Y.npy")
+    assert said.code == 2
+    assert (
+        said.err
+        == "dtrain: X.csv: expected a .npy file, the only kind for a run on the dataset 'json_table'\n"
+    )
