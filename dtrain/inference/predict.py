@@ -32,10 +32,11 @@ if TYPE_CHECKING:
 class Wanted:
     """What to predict, and where to.
 
-    input: a `.npy` file, or one that the run's dataset reads, such as a table; or split: "validation", "train" or "all"
-    of the config's data. output: gets the predictions, with draws their mean; spread: gets their standard deviation;
-    each a `.npy` file, or text where its name ends in `.csv`. layer: an id; its output instead. checkpoint: "last", "best", a name or a step. overrides:
-    changes of the config. non_finite: what happens where samples hold NaN or infinity: "warn", "refuse" or "allow".
+    input: a `.npy` file, or one that the run's dataset reads, such as a table; or split: "validation", "train" or
+    "all" of the config's data. output: gets the predictions, with draws their mean; spread: gets their standard
+    deviation; each a `.npy` file, or text where its name ends in `.csv`. layer: an id; its output instead.
+    checkpoint: "last", "best", a name or a step. overrides: changes of the config. non_finite: what happens where
+    samples hold NaN or infinity: "warn", "refuse" or "allow".
     """
 
     output: Path
