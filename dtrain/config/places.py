@@ -59,7 +59,7 @@ def meant(key: str, known: list[str], place: str | None = None) -> str:
     """Returns `; did you mean …?` for a key that the table at `place` does not know, or nothing.
 
     known: the keys of that table. place: None for the options of a part. A key of another table counts for more than
-    one that is only like it in this one.
+    one that is only like it in this one, but for the options of a part.
     """
     elsewhere = [f"{other} {key}".strip() for other, keys in PLACES.items() if key in keys and other != place]
     here = did_you_mean(key, known)
@@ -67,7 +67,7 @@ def meant(key: str, known: list[str], place: str | None = None) -> str:
         near = {other: nearest(key, keys) for other, keys in PLACES.items() if other != place}
         elsewhere = [f"{other} {name}".strip() for other, name in near.items() if name]
         elsewhere = elsewhere if len(elsewhere) == 1 else []
-    if not elsewhere:
+    if not elsewhere or (here and place is None):  # `unit` of a layer is its `units`, not that of a schedule
         return here
     return f"; did you mean {' or '.join(map(_spelled, elsewhere))}?"
 

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dtrain.communicator import SerialCommunicator
+from dtrain.contracts import Output, Target
 from dtrain.engine import Context, Layout
 from dtrain.engine.maker import Inventory, build_layer
 from dtrain.engine.totals import Totals
 from dtrain.random import SampleStreams, Stream
+from dtrain.trainer.fit import check_part
 
 from .data import inputs, numbers, sample
 from .exercise import Pad, initial_shapes, vector
@@ -154,7 +156,7 @@ def _gradient(parameter: Any, of: Any) -> None:
 
 def _loss(subject: Subject) -> None:
     data, loss = sample(subject, ROWS), subject.make()
-    loss.check(data.target, data.x.shape[1:])
+    check_part(loss, Target(data.target), Output(data.x.shape[1:]))
     values, backward = _pair("forward", loss.forward(data.x, data.target, _context()), "(values, backward)")
     advice = "a loss gives one number a row, and takes no mean or sum over rows: the engine divides once"
     for name, given in zip(

@@ -15,10 +15,10 @@ class Plateau(Schedule):
     all ranks, so all take the same decision. NaN is no improvement.
 
     factor: in (0, 1). patience: epochs without improvement that are waited for, ≥ 1; after the last of them the
-    factor falls (PyTorch waits for one more). minimum_change: an improvement is more than this share of the best
-    loss so far, ≥ 0, as in PyTorch; with relative = false, more than this in units of the loss. cooldown: epochs
-    after a fall that do not count as waiting, ≥ 0. minimum: the least product of the factors, in [0, 1]. Raises
-    ValueError for an option out of range.
+    factor falls (PyTorch waits for one more). minimum_change: an improvement is more than this, ≥ 0. relative:
+    whether it is a share of the best loss so far, as in PyTorch, or in units of the loss. cooldown: epochs after a
+    fall that do not count as waiting, ≥ 0. minimum: the least product of the factors, in [0, 1]. Raises ValueError
+    for an option out of range.
     """
 
     aliases = ("ReduceLROnPlateau",)
