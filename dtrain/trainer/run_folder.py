@@ -87,15 +87,19 @@ def _at(existing: Path, folder: Path) -> str:
     return "" if existing == folder else f" at {existing}"
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Writes a file so that it is there whole or not at all. Raises RunError, and leaves nothing aside then."""
+def write_whole(path: Path, text: str, durable: bool = True) -> None:
+    """Writes a file so that it is there whole or not at all. Raises RunError, and leaves nothing aside then.
+
+    durable: whether that also holds after a power failure, for which the write waits: milliseconds on a busy disk.
+    """
     aside = path.with_name(f".{path.name}.tmp")
     with _writing(path):
         try:
             with aside.open("w", encoding="utf-8") as file:
                 file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
             aside.replace(path)
         except OSError:
             with suppress(OSError):
@@ -161,10 +165,11 @@ class RunFolder:
         self.cut_metrics(inf if epochs is None else epochs)
         lasting = replace(job.config.train, time_limit=self._time_limit)
         self.write_text("config.toml", dump(replace(job.config, train=lasting)))
-        self.write_json("data.json", job.record.as_dict())
-        self.write_json("plugins.json", job.registry.rows)
-        self.write_json("ranks.json", ranks)
-        self.write_json("environment.json", environment())
+        # A run goes on without these; the checkpoints hold the first two as well.
+        self.write_json("data.json", job.record.as_dict(), durable=False)
+        self.write_json("plugins.json", job.registry.rows, durable=False)
+        self.write_json("ranks.json", ranks, durable=False)
+        self.write_json("environment.json", environment(), durable=False)
 
     def go_on(self, ranks: list[dict[str, Any]], epochs: int) -> None:
         """Writes who takes part from now on. epochs: how many lines of metrics.jsonl stay."""
@@ -208,10 +213,10 @@ class RunFolder:
                 if self._free is not None:
                     self.path.parent.rmdir()
 
-    def write_json(self, name: str, value: Any) -> None:
-        """Writes one JSON file."""
+    def write_json(self, name: str, value: Any, durable: bool = True) -> None:
+        """Writes one JSON file; durable: as of `write_whole`."""
         if self.writes:
-            write_whole(self.path / name, _json(strict(value)))
+            write_whole(self.path / name, _json(strict(value)), durable)
 
     def write_text(self, name: str, text: str) -> None:
         """Writes one text file."""
