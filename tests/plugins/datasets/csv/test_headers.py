@@ -86,7 +86,7 @@ def test_a_first_column_without_a_name_that_counts_is_named(read, tmp_path, coun
     data = read(content, "kind")
     assert data.train.shape == (2,)
     assert data.warnings == (
-        f"{tmp_path}/a.csv: column 0 has no name and counts the rows and is trained on; "
+        f"{tmp_path}/a.csv: column 0 (without a name) only counts the rows, and the network is trained on it; "
         "to leave it out, set ignore = [0]",
     )
     data = read(content, "kind", ignore=[0])
@@ -99,7 +99,7 @@ def test_a_first_column_without_a_name_that_counts_is_named(read, tmp_path, coun
 def test_a_column_with_the_name_of_a_row_number_that_counts_is_named(read, tmp_path, name):
     content = f"x,{name},y\n" + "".join(f"{i * i % 7},{i + 100},{i % 2}\n" for i in range(9))
     assert read(content).warnings == (
-        f"{tmp_path}/a.csv: column 1 ({name!r}) counts the rows and is trained on; "
+        f"{tmp_path}/a.csv: column 1 ({name!r}) only counts the rows, and the network is trained on it; "
         f'to leave it out, set ignore = ["{name}"]',
     )
 
