@@ -26,6 +26,7 @@ _HOME = {
     "Metric": "dtrain.contracts",
     "Moves": "dtrain.contracts",
     "Optimizer": "dtrain.contracts",
+    "Output": "dtrain.contracts",
     "Problem": "dtrain.contracts",
     "Procedure": "dtrain.contracts",
     "Regularizer": "dtrain.contracts",
@@ -33,9 +34,12 @@ _HOME = {
     "Run": "dtrain.contracts",
     "Schedule": "dtrain.contracts",
     "Schema": "dtrain.contracts",
+    "Span": "dtrain.contracts",
     "Solver": "dtrain.contracts",
     "Subset": "dtrain.contracts",
     "Taken": "dtrain.contracts",
+    "Target": "dtrain.contracts",
+    "TargetKind": "dtrain.contracts",
     "Transform": "dtrain.contracts",
     "UpdateContext": "dtrain.contracts",
     "ValueExchange": "dtrain.contracts",
@@ -90,6 +94,7 @@ if TYPE_CHECKING:
     from dtrain.contracts import Metric as Metric
     from dtrain.contracts import Moves as Moves
     from dtrain.contracts import Optimizer as Optimizer
+    from dtrain.contracts import Output as Output
     from dtrain.contracts import Problem as Problem
     from dtrain.contracts import Procedure as Procedure
     from dtrain.contracts import Regularizer as Regularizer
@@ -98,9 +103,12 @@ if TYPE_CHECKING:
     from dtrain.contracts import Schedule as Schedule
     from dtrain.contracts import Schema as Schema
     from dtrain.contracts import Solver as Solver
+    from dtrain.contracts import Span as Span
     from dtrain.contracts import StatisticsOver as StatisticsOver
     from dtrain.contracts import Subset as Subset
     from dtrain.contracts import Taken as Taken
+    from dtrain.contracts import Target as Target
+    from dtrain.contracts import TargetKind as TargetKind
     from dtrain.contracts import Transform as Transform
     from dtrain.contracts import UpdateContext as UpdateContext
     from dtrain.contracts import ValueExchange as ValueExchange

@@ -24,6 +24,11 @@ class Part:
         """The engine's keys that the part gets as options, too, where its signature names them."""
         return {}
 
+    @property
+    def place(self) -> str:
+        """How messages call the part: where it is named, and its name."""
+        return f"{self.where} {self.name}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class LayerPart(Part):

@@ -10,11 +10,13 @@ from .layer import Layer, StatisticsOver
 from .loss import Loss
 from .metric import Metric
 from .optimizer import Optimizer, UpdateContext
+from .output import Output, Span
 from .procedure import Course, Procedure, Taken
 from .regularizer import Regularizer
 from .schedule import Schedule
 from .schema import Schema, TargetKind
 from .solver import Problem, Solver
+from .target import Target
 from .transform import Transform
 
 KINDS: dict[str, type] = {
@@ -52,6 +54,7 @@ __all__ = [
     "Metric",
     "Moves",
     "Optimizer",
+    "Output",
     "Problem",
     "Procedure",
     "Regularizer",
@@ -60,9 +63,11 @@ __all__ = [
     "Schedule",
     "Schema",
     "Solver",
+    "Span",
     "StatisticsOver",
     "Subset",
     "Taken",
+    "Target",
     "TargetKind",
     "Transform",
     "UpdateContext",

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from dtrain.engine.maker import Maker
     from dtrain.types import Array, Backward, Shape
 
+    from .output import Span
+
 
 class StatisticsOver(NamedTuple):
     """The values that one mean or variance is taken over, of those by which a layer normalizes.
@@ -101,6 +103,15 @@ class Layer(Configurable):
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         """Returns `(y, backward)`; what backward needs lives in the closure. `x` and `dy` are read-only."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def output_span(self, taken: Span | None) -> Span | None:
+        """Return where the numbers of y lie, in training and in inference, whatever the parameters; None: not known.
+
+        taken: where those of x lie; None: not known, or there are several inputs. Called after `build`. Losses of
+        probabilities or rates ask for it; outputs of which it is not known are looked at before the first step and
+        at the end of each epoch.
+        """
+        return None
 
     def fit(self, batches: Iterable[Array], context: Context) -> None:
         """Learns from the training set, on all ranks together.

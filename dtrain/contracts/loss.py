@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from .configurable import Configurable
+from .schema import TargetKind
 
 if TYPE_CHECKING:
     from dtrain.engine.context import Context
-    from dtrain.types import Array, Shape
+    from dtrain.types import Array
+
+    from .output import Output
+    from .target import Target
+
+Answer: TypeAlias = Literal["number", "labels", "class"]
+"""What the outputs of a sample say. "number": each is a number. "labels": each answers a question of two classes.
+"class": the last dimension has one output a class, also if there is only one."""
+
+Expected: TypeAlias = Literal["numbers", "scores", "logits", "probabilities", "log_rates", "rates"]
+"""What a loss takes from the last layer. "numbers": any, on the scale of the target. "scores": any; only their
+order, or their sign, matters. "logits", "log_rates": any. "probabilities": in [0, 1]; for the answer "class" they add
+up to 1. "rates": at least 0."""
 
 
 class Loss(Configurable):
@@ -22,6 +35,16 @@ class Loss(Configurable):
     "binary" (0 or 1), "unit" (in (0, 1)), "distribution" (sums to 1 over the last dimension), None (no target),
     or a function (numpy.random.Generator, rows, shape) → array. "range" and "complex": of y, as for layers.
     """
+    takes: tuple[TargetKind, ...] = ()
+    """Which kinds of targets it takes; see `TargetKind`. The engine refuses all others, and other shapes, before the
+    first step: see `Target.read`. "number" and "labels" may be (rows,) for a single output. Empty: not said; then only
+    `check` decides."""
+    answers: Answer = "number"
+    """What the outputs of a sample say."""
+    expects: Expected = "numbers"
+    """What it takes from the last layer. The engine refuses a network that cannot give it."""
+    remedy: str = "end the network with an activation that gives them"
+    """What an error advises if the last layer does not give what the loss expects."""
     threshold: float = 0.5
     """Of a single output, or of several that are a question of two classes each: above it y says class 1. ½ for
     probabilities and for targets 0 and 1, 0 for logits and for −1 and 1. Metrics of classes go by it."""
@@ -29,8 +52,11 @@ class Loss(Configurable):
     surrogate: str = ""
     """Why what backward gives is not the derivative of the values; empty: it is. See `Layer.surrogate`."""
 
-    def check(self, target: Array | None, shape: Shape) -> None:
-        """Raises ValueError when these targets do not fit a network whose output sample has this shape."""
+    def check(self, target: Target, output: Output) -> None:
+        """Raise ValueError if these targets do not fit the options and this output, beyond what `takes` says.
+
+        The message says what was expected and what came; the engine adds the loss's name in front.
+        """
 
     def forward(
         self, y: Array, target: Array, context: Context

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dtrain.contracts import Output
 from dtrain.errors import ConfigError, did_you_mean, listed
 
 from .maker import Inventory, build_layer
 
 if TYPE_CHECKING:
-    from dtrain.contracts import Initializer, Layer
+    from dtrain.contracts import Initializer, Layer, Span
     from dtrain.parameter import Parameter, State
     from dtrain.types import Array, Backward, Shape
 
@@ -121,6 +122,14 @@ class Network:
     def parameters(self) -> list[Parameter]:
         """All parameters, in the order in which the layers made them."""
         return list(self.inventory.parameters.values())
+
+    @property
+    def output(self) -> Output:
+        """What the last layer gives: its shape, and where its numbers lie if the layers say it."""
+        ranges: list[Span | None] = [None]
+        for node in self.nodes:
+            ranges.append(node.layer.output_span(None if node.source is None else ranges[node.source]))
+        return Output(self.shape, ranges[-1], self.nodes[-1].name)
 
     @property
     def layers(self) -> dict[str, Layer]:

@@ -15,6 +15,8 @@ from dtrain.trainer import agree
 from dtrain.trainer.checks import check_targets
 from dtrain.trainer.evaluate import evaluate
 from dtrain.trainer.figures import Figures, names_of
+from dtrain.trainer.fit import Fit
+from dtrain.trainer.outputs import check_output, look_of
 
 from .run_data import rows_of_run
 from .trained import LAST, Trained, load_trained
@@ -62,17 +64,20 @@ def figures_of(trained: Trained, rows: Rows, name: str, odd: NotFinite | None = 
 
     odd: counts the rows that are not finite; None: nobody asks.
     """
-    communicator, config = trained.replica.communicator, trained.config
+    config, loss, output = trained.config, trained.loss, trained.network.output
     names = names_of([part.name for part in config.train.metrics])
 
-    def checked() -> Figures:
+    def checked() -> tuple[Figures, Fit]:
         if not len(rows):
             raise DataError(f"{name} samples: expected at least one, got none")
-        check_targets(rows, trained.loss, trained.network.shape, f"{name} samples")
+        check_output(loss, output, config.loss.place)
         metrics = [trained.part("metrics", part) for part in config.train.metrics]
-        return Figures(trained.loss, dict(zip(names, metrics, strict=True)))
+        fit = Fit(trained.registry, output, loss, metrics, schema=trained.schema)
+        check_targets(rows, fit, f"{name} samples")
+        look = look_of(loss, output, config.loss.place)
+        return Figures(loss, dict(zip(names, metrics, strict=True)), look), fit
 
-    figures = agree(communicator, checked)
+    figures, fit = agree(trained.replica.communicator, checked)
     look_at = None if odd is None else partial(odd.look_at, rows)
     with np.errstate(all="ignore"), blaming(trained.registry):
-        return evaluate(trained.replica, figures, trained.blocks(rows), name, look_at)
+        return evaluate(trained.replica, figures, trained.blocks(rows, fit), name, look_at)

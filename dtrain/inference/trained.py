@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -63,13 +63,9 @@ class Trained:
         """The network; its values belong to the checkpoint."""
         return self.replica.network
 
-    def blocks(self, rows: Rows) -> Blocks:
-        """Returns this rank's blocks of these samples."""
+    def blocks(self, rows: Rows, check: Callable[[Array | None], None] = lambda _: None) -> Blocks:
+        """Returns this rank's blocks of these samples. check: as for `Batches`."""
         replica, network, train = self.replica, self.network, self.config.train
-
-        def check(y: Array | None) -> None:
-            self.loss.check(y, network.shape)
-
         size = block_rows(network, train.batch_size // train.accumulate)
         return Blocks(rows, size, replica.shards, replica.first, replica.last, network.dtype, check)
 

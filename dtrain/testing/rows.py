@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dtrain.contracts import Output, Target
 from dtrain.engine import Context, Replica, rank_ranges
 from dtrain.engine.totals import Totals
 from dtrain.random import SampleStreams
+from dtrain.trainer.fit import check_part
 
 from .data import Data, numbers
 from .guard import network
@@ -129,7 +131,7 @@ class PartRunner:
 
 
 def _loss(loss: Any, y: Array, target: Any, context: Context) -> dict[str, Any]:
-    loss.check(target, y.shape[1:])
+    check_part(loss, Target(target), Output(y.shape[1:]))
     values, backward = loss.forward(y, target, context)
     rows = (
         dict(zip(("values", "weights"), values, strict=True))
@@ -146,6 +148,8 @@ def _loss(loss: Any, y: Array, target: Any, context: Context) -> dict[str, Any]:
 
 
 def _metric(metric: Any, y: Array, target: Any, context: Context) -> dict[str, Any]:
+    if metric.takes:  # its own check asks what the loss of a run is
+        Target(target).read(metric.takes, Output(y.shape[1:]))
     return {"values": metric.forward(y, target, context)}
 
 

@@ -13,21 +13,23 @@ from dtrain.errors import ConfigError, DataError, did_you_mean, listed
 
 from .exchange_checks import check_exchange
 from .one_value import check_statistics
+from .outputs import check_output
 from .schedule_checks import check_schedules
 from .solver_checks import check_solver
 
 if TYPE_CHECKING:
     from dtrain.config import DataPart, RegularizerPart
-    from dtrain.contracts import Dataset, Loss, Rows
+    from dtrain.contracts import Dataset, Rows
     from dtrain.engine import Network
-    from dtrain.types import Shape
 
+    from .fit import Fit
     from .job import Job
 
 ROLES = {"weights": "weight", "biases": "bias"}
 """From `on` of a regularizer to the role of a parameter."""
 
 AT_ONCE = 65536  # rows
+FIRST = 64  # rows of data that are not in memory
 
 
 def check_job(job: Job, ranks: int = 1) -> None:
@@ -43,10 +45,11 @@ def check_job(job: Job, ranks: int = 1) -> None:
     _check_samples(job)
     check_statistics(job, ranks)
     check_schedules(job)
-    where, shape = job.config.data.where, job.network.shape
-    check_targets(job.train, job.loss, shape, f"{where}, training samples")
+    check_output(job.loss, job.network.output, job.config.loss.place)
+    where = job.config.data.where
+    check_targets(job.train, job.fit(training=True), f"{where}, training samples")
     if job.validation is not None:
-        check_targets(job.validation, job.loss, shape, f"{where}, validation samples")
+        check_targets(job.validation, job.fit(training=False), f"{where}, validation samples")
 
 
 def check_split(dataset: Dataset, part: DataPart) -> None:
@@ -130,15 +133,15 @@ def _check_samples(job: Job) -> None:
         )
 
 
-def check_targets(rows: Rows, loss: Loss, shape: Shape, where: str) -> None:
-    """Raises DataError for targets that do not fit the loss and the shape of an output sample.
+def check_targets(rows: Rows, fit: Fit, where: str) -> None:
+    """Raises DataError for targets that do not fit.
 
-    All targets where they are in memory; else the first one, the others batch by batch.
+    All targets where they are in memory; else the first block, the others batch by batch.
     """
-    count = len(rows) if rows.whole else min(len(rows), 1)
+    count = len(rows) if rows.whole else min(len(rows), FIRST)
     for start in range(0, count, AT_ONCE):
         _, y = rows.rows(np.arange(start, min(start + AT_ONCE, count)))
         try:
-            loss.check(y, shape)
+            fit(y)
         except ValueError as error:
             raise DataError(f"{where}: {error}") from error

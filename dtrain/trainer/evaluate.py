@@ -33,23 +33,40 @@ def evaluate(
     leaves: Array | None = None
     with figures.referring(blocks.reference):
         for block in blocks:
-            problem = problem or block.batch.problem
             if look_at is not None:
                 look_at(block)
-            sums = _sums(replica, figures, block.batch, block.rows)
+            y = _outputs(replica, block.batch)
+            problem = problem or block.batch.problem or (figures.look and figures.look(y[: block.rows]))
+            sums = figures.of(y, block.batch, replica.inference, block.rows)[0][0]
             if leaves is None:
                 leaves = np.zeros((replica.last - replica.first, len(sums)))
             leaves[block.shard] += sums
         if leaves is None:
-            leaves = np.zeros((replica.last - replica.first, len(_sums(replica, figures, blocks.none(), 0))))
-    problems = [found for found in replica.communicator.share(problem) if found is not None]
-    if problems:
-        raise on_all_ranks(DataError(f"{problems[0]} (one of the {samples} samples)"))
+            none = blocks.none()
+            sums = figures.of(_outputs(replica, none), none, replica.inference, 0)[0][0]
+            leaves = np.zeros((replica.last - replica.first, len(sums)))
+    _raise_on_all(replica, problem, samples)
     return figures.result(replica.totals.add(leaves), blocks.samples)
 
 
-def _sums(replica: Replica, figures: Figures, batch: Batch, rows: int) -> Array:
-    context = replica.inference
-    context.begin(batch.layout, training=False, step=0, epoch=0, place=batch.place)
-    y, _ = replica.network.forward(batch.x, context)
-    return figures.of(y, batch, context, rows)[0][0]
+def look_at_outputs(replica: Replica, figures: Figures, blocks: Blocks) -> None:
+    """Raise DataError on all ranks if outputs of this rank's first block are not what the loss expects. A collective.
+
+    Does nothing if the layers say where their outputs lie.
+    """
+    if figures.look is None:
+        return
+    block = next(iter(blocks), None)
+    problem = None if block is None else figures.look(_outputs(replica, block.batch)[: block.rows])
+    _raise_on_all(replica, problem, "training")
+
+
+def _outputs(replica: Replica, batch: Batch) -> Array:
+    replica.inference.begin(batch.layout, training=False, step=0, epoch=0, place=batch.place)
+    return replica.network.forward(batch.x, replica.inference)[0]
+
+
+def _raise_on_all(replica: Replica, problem: str | None, samples: str) -> None:
+    problems = [found for found in replica.communicator.share(problem) if found is not None]
+    if problems:
+        raise on_all_ranks(DataError(f"{problems[0]} (one of the {samples} samples)"))

@@ -14,15 +14,18 @@ if TYPE_CHECKING:
     from dtrain.engine import Context
     from dtrain.types import Array
 
+    from .outputs import Look
+
 
 class Figures:
     """Columns of numbers a row: loss, weight, then every metric's.
 
-    metrics: name → part. The width of a metric is known after the first batch.
+    metrics: name → part. The width of a metric is known after the first batch. look: says what is wrong with outputs
+    of which the layers do not say where they lie; asked in evaluations only.
     """
 
-    def __init__(self, loss: Loss, metrics: dict[str, Metric]) -> None:
-        self.loss, self.metrics = loss, metrics
+    def __init__(self, loss: Loss, metrics: dict[str, Metric], look: Look | None = None) -> None:
+        self.loss, self.metrics, self.look = loss, metrics, look
         for metric in metrics.values():
             metric.loss = loss
         self.widths: list[int] = []

@@ -17,6 +17,7 @@ from dtrain.registry import Entry as PluginEntry
 from .agreement import agree, agree_on
 from .checks import check_job, check_split
 from .figures import names_of
+from .fit import Fit
 from .scaling import scale_lr
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         Regularizer,
         Rows,
         Schedule,
+        Schema,
         Transform,
     )
     from dtrain.types import Shape
@@ -77,6 +79,12 @@ class Job:
         """Updates that the config asks for."""
         config = self.config.train
         return config.steps if config.steps is not None else self.steps_per_epoch * (config.epochs or 0)
+
+    def fit(self, *, training: bool) -> Fit:
+        """Return what checks targets of training samples, or of held-out ones, which no transform meets."""
+        transforms = self.transforms if training else ()
+        metrics = self.metrics.values()
+        return Fit(self.registry, self.network.output, self.loss, metrics, transforms, self.record.schema)
 
 
 def build_job(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dtrain.contracts import Schedule, Solver, ValueExchange
 
+from .outputs import limits
 from .schedule_checks import asked_of
 from .schedules import driver_of
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 def advice_on(job: Job) -> list[str]:
     """Returns warnings, one line each."""
-    return [*_solver_on_parts(job), *_rare_meetings(job), *_idle_schedules(job)]
+    limited = limits(job.loss, job.network.output, job.config.loss.place)
+    return [*limited, *_solver_on_parts(job), *_rare_meetings(job), *_idle_schedules(job)]
 
 
 def _solver_on_parts(job: Job) -> Iterator[str]:

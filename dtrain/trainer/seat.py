@@ -46,7 +46,6 @@ def make_seat(job: Job, communicator: Communicator, figures: Figures, generation
         "first": replica.first,
         "last": replica.last,
         "dtype": job.network.dtype,
-        "check": lambda y: job.loss.check(y, job.network.shape),
     }
     size = block_rows(job.network, config.batch_size // config.accumulate)
     batches = Batches(
@@ -54,8 +53,10 @@ def make_seat(job: Job, communicator: Communicator, figures: Figures, generation
         config.batch_size,
         parts=config.accumulate,
         replacement=config.order == "replacement",
+        check=job.fit(training=True),
         **own,
     )
+    plain = job.fit(training=False)
     step = make_step(replica, figures, update, job.transforms)
     staging = Staging(replica, update)
     return Seat(
@@ -65,8 +66,8 @@ def make_seat(job: Job, communicator: Communicator, figures: Figures, generation
         staging,
         step,
         batches,
-        Blocks(job.train, size, **own),
-        None if job.validation is None else Blocks(job.validation, size, **own),
+        Blocks(job.train, size, **own, check=plain),
+        None if job.validation is None else Blocks(job.validation, size, **own, check=plain),
     )
 
 

@@ -19,7 +19,7 @@ from .advice import warnings_of
 from .clock import StepClock
 from .drift import Drift
 from .epoch import EpochSums
-from .evaluate import evaluate
+from .evaluate import evaluate, look_at_outputs
 from .figures import Figures
 from .job_advice import advice_on
 from .lead import Lead, follow, start
@@ -28,6 +28,7 @@ from .meetings import Meetings
 from .moments import Moments
 from .not_finite import epoch_not_finite, step_not_finite
 from .one_value import statistics_warnings
+from .outputs import look_of
 from .point import LAST_POINTS, Point, take_point
 from .predict import predict
 from .report import epoch_line, loss_line, summary, title
@@ -68,7 +69,8 @@ class Trainer:
         resume: bool = False,
     ) -> None:
         self.job, self.communicator, self.folder, self.progress = job, communicator, folder, progress
-        self.figures = Figures(job.loss, job.metrics)
+        look = look_of(job.loss, job.network.output, job.config.loss.place)
+        self.figures = Figures(job.loss, job.metrics, look)
         self.take(self.make_seat(0))
         self.points: deque[Point] = deque(maxlen=LAST_POINTS)
         self.ranks: list[dict[str, Any]] = []
@@ -242,6 +244,7 @@ class Trainer:
         if not self.resume:
             self.replica.initialize()
             learn(self.replica, self.batches, "start")
+        look_at_outputs(self.replica, self.figures, self.seat.samples)
         self.moments.start(self.communicator)
         if self.job.procedure is not None:
             start(self, lead)
@@ -422,6 +425,7 @@ class Trainer:
 
     def _evaluate(self) -> dict[str, float] | None:
         if self.validation_blocks is None:
+            look_at_outputs(self.replica, self.figures, self.seat.samples)
             return None
         return evaluate(self.replica, self.figures, self.validation_blocks)
 

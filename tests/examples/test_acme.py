@@ -22,10 +22,11 @@ import pytest
 import dtrain
 from dtrain.communicator import run_ranks
 from dtrain.config import load
-from dtrain.contracts import KINDS
+from dtrain.contracts import KINDS, Output, Target
 from dtrain.data import Batches
 from dtrain.engine import Network, Replica
 from dtrain.registry import Registry
+from dtrain.trainer.fit import check_part
 from tests.plugins.optimizers.support import Pad
 from tests.plugins.support import (
     check_gradients,
@@ -304,13 +305,16 @@ def test_refuses_options_out_of_range(acme, name, options, message):
 
 
 def test_log_cosh_and_scale_shift_refuse_what_does_not_fit(acme):
-    loss = acme.LogCosh()
-    assert message_of(ValueError, lambda: loss.check(None, (2,))) == (
-        "log_cosh needs a target for every sample; the data has none"
-    )
-    assert message_of(ValueError, lambda: loss.check(np.zeros((4, 3)), (2,))) == (
-        "the network gives (2,) a sample, but a target has shape (3,)"
-    )
+    for part in acme.LogCosh(), acme.Within():
+        assert message_of(ValueError, lambda part=part: check_part(part, Target(None), Output((2,)))) == (
+            "expected a target for every sample, got data without targets"
+        )
+        found = Target(np.zeros((4, 3)))
+        assert message_of(
+            ValueError, lambda part=part, found=found: check_part(part, found, Output((2,)))
+        ) == (
+            "expected numbers for a network that gives (2,) a sample, but the target has shape (3,), not (2,)"
+        )
     assert message_of(ValueError, lambda: acme.ScaleShift().build((), None)) == (
         "scale_shift takes samples of at least one dimension, got ()"
     )

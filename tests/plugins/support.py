@@ -14,12 +14,14 @@ import pytest
 
 import dtrain_plugins
 from dtrain.communicator import CountingCommunicator, SerialCommunicator, run_ranks
+from dtrain.contracts import Output, Target
 from dtrain.engine import Context, Layout, Network, Replica
 from dtrain.engine.totals import Totals
 from dtrain.random import SampleStreams
 from dtrain.registry.registry import Registry
 from dtrain.testing import KEYS
 from dtrain.testing.passes import Cuts
+from dtrain.trainer.fit import check_part
 from dtrain_plugins.activations import dtrain_activations
 from dtrain_plugins.initializers import dtrain_initializers
 from dtrain_plugins.layers import dtrain_layers
@@ -161,6 +163,11 @@ def run_layer(
         None if dy is None else np.concatenate([part[1] for part in parts]),
         *parts[0][2:],
     )
+
+
+def check(part, target, shape):
+    """Ask the door whether a loss, a metric or a transform takes these targets for outputs of this shape."""
+    check_part(part, Target(None if target is None else np.asarray(target)), Output(shape))
 
 
 def frozen(array):

@@ -32,6 +32,7 @@ from dtrain_plugins.losses.softmax_cross_entropy import SoftmaxCrossEntropy
 from dtrain_plugins.metrics.accuracy import Accuracy
 from dtrain_plugins.optimizers.momentum import Momentum
 from dtrain_plugins.optimizers.sgd import Sgd
+from tests.plugins.support import check
 from tests.support import Job, Sum, named, network
 
 X = np.random.Generator(np.random.Philox(31)).standard_normal((101, 3))
@@ -215,7 +216,7 @@ def test_a_net_answers_for_every_pixel(upwards, loss):
         down = Conv2d(12, 2, 2, "same", initializer="drawn")
         net = network(named(down, Tanh(), *upwards()), (8, 8, 1), np.float32)
         made = SoftmaxCrossEntropy(**loss)
-        made.check(y, net.shape)
+        check(made, y, net.shape)
         run = Job(communicator, net, made, Momentum(lr=2e-3), ArrayRows(x, y), batch_size=20,
                   metrics={"accuracy": Accuracy()})  # fmt: skip
         assert all(run.train(60))

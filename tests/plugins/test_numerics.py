@@ -12,7 +12,7 @@ from dtrain_plugins.layers import dtrain_layers
 from dtrain_plugins.layers.sample_norm import SampleNorm
 from dtrain_plugins.losses import dtrain_losses
 from dtrain_plugins.losses.softmax_cross_entropy import SoftmaxCrossEntropy
-from tests.plugins.support import built, distance, examples_of, run_layer, run_loss
+from tests.plugins.support import built, check, distance, examples_of, run_layer, run_loss
 
 HUGE = 3e38
 TINY = float(np.finfo(np.float32).smallest_subnormal)
@@ -124,7 +124,7 @@ def target_of(extra, x):
 def test_a_loss_is_no_nan_and_finite_but_beyond_float32(name, make, extra):
     for text, x in batches(extra["input"], name, extra):
         loss, target = make(), target_of(extra, x)
-        loss.check(target, x.shape[1:])
+        check(loss, target, x.shape[1:])
         with quiet():
             values, dy = run_loss_of(loss, x, target)
             predicted = loss.predict(x)

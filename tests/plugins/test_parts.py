@@ -23,6 +23,7 @@ from tests.plugins import support
 from tests.plugins.optimizers.support import Pad, updated
 from tests.plugins.support import (
     built,
+    check,
     distance,
     examples_of,
     frozen,
@@ -272,7 +273,7 @@ def test_a_loss_keeps_its_dtype_and_its_input(make, extra, dtype):
             target = np.exp(target - 4)
         if kind == "distribution":
             target /= target.sum(axis=-1, keepdims=True)
-    loss.check(frozen(target), shape)
+    check(loss, frozen(target), shape)
     values, backward = loss.forward(y, frozen(target), lone_context(7))
     if isinstance(values, tuple):
         values, weights = values

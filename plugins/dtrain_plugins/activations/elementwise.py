@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from math import inf
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 
-from dtrain import Activation, Array, Backward, Context
+from dtrain import Activation, Array, Backward, Context, Span
 
 Curve: TypeAlias = tuple[Array, Callable[[], Array]]
 """(y, slope): the values, and a function that returns the derivatives in an array of its own."""
@@ -38,6 +39,19 @@ class Elementwise(Activation):
             return dx
 
         return y, backward
+
+
+class Dipping(Elementwise):
+    """One that falls below 0 on the left, to `least` or a little less deep, and rises where x > 0."""
+
+    least: ClassVar[float]
+
+    def output_span(self, taken: Span | None) -> Span | None:
+        low, high = (-inf, inf) if taken is None else (taken.low, taken.high)
+        return Span(self._at(low) if low >= 0 else self.least, self._at(high) if high > 0 else 0)
+
+    def _at(self, x: float) -> float:
+        return x if x == inf else float(self.curve(np.array([x], np.float64))[0][0])
 
 
 def either(mask: Array, a: Array | float, b: Array) -> Array:

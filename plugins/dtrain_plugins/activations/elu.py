@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from dtrain import Array
+from dtrain import Array, Span
 
 from ..ranges import Positive
 from .elementwise import Curve, Elementwise, either
@@ -22,6 +24,11 @@ class Elu(Elementwise):
 
     def __init__(self, alpha: Positive = 1.0) -> None:
         self.alpha = alpha
+
+    def output_span(self, taken: Span | None) -> Span | None:
+        if self.scale == 1:
+            return (taken or Span()).rectified(lambda x: self.alpha * math.expm1(x))
+        return (taken or Span()).image(lambda x: self.scale * (x if x > 0 else self.alpha * math.expm1(x)))
 
     def curve(self, x: Array) -> Curve:
         positive = x.real > 0

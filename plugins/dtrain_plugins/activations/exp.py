@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from dtrain import Activation, Array, Backward, Context
+from dtrain import Activation, Array, Backward, Context, Span
 
 
 class Exp(Activation):
@@ -13,6 +15,9 @@ class Exp(Activation):
     """
 
     examples = [{"range": (-80.0, 80.0)}]
+
+    def output_span(self, taken: Span | None) -> Span | None:
+        return (taken or Span()).image(lambda x: math.exp(x) if x < 700 else math.inf)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         with np.errstate(over="ignore"):

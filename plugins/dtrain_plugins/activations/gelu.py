@@ -8,10 +8,10 @@ import numpy as np
 from dtrain import Array
 
 from .bell import normal_cdf
-from .elementwise import Curve, Elementwise, either, logistic
+from .elementwise import Curve, Dipping, either, logistic
 
 
-class Gelu(Elementwise):
+class Gelu(Dipping):
     """y = x·Φ(x), Φ the distribution function of N(0, 1); dx = dy·(Φ(x) + x·φ(x)).
 
     x: (rows, …) → y: the same shape. approximate: "none" (default): Φ by its error function, to all digits of
@@ -25,6 +25,8 @@ class Gelu(Elementwise):
 
     def __init__(self, approximate: Literal["none", "tanh"] = "none") -> None:
         self.approximate = approximate
+
+    least = -0.18
 
     def curve(self, x: Array) -> Curve:
         return _by_tanh(x) if self.approximate == "tanh" else _exact(x)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dtrain import Array
+from dtrain import Array, Span
 
 from .elementwise import Curve, Elementwise
 from .ramp import ramp
@@ -14,6 +14,9 @@ class HardSigmoid(Elementwise):
     Courbariaux, Bengio & David, "BinaryConnect: training deep neural networks with binary weights during
     propagations", 2015 (slope ½); Howard et al., "Searching for MobileNetV3", 2019 (slope 1/6, as here).
     """
+
+    def output_span(self, taken: Span | None) -> Span | None:
+        return (taken or Span()).image(lambda x: min(max(x / 6 + 0.5, 0), 1))
 
     def curve(self, x: Array) -> Curve:
         y, slope = ramp(x, 3.0)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dtrain import Array
+from dtrain import Array, Span
 
 from .elementwise import Curve, Elementwise
 from .ramp import ramp
@@ -11,6 +11,11 @@ class HardTanh(Elementwise):
 
     Collobert, "Large scale machine learning", 2004.
     """
+
+    def output_span(self, taken: Span | None) -> Span | None:
+        if taken is not None and taken.low >= -1 and taken.high <= 1:
+            return taken
+        return (taken or Span()).image(lambda x: min(max(x, -1), 1))
 
     def curve(self, x: Array) -> Curve:
         return ramp(x, 1.0)

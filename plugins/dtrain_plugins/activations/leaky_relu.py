@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dtrain import Array
+from dtrain import Array, Span
 
 from ..ranges import Share
 from .elementwise import Curve, Elementwise
@@ -20,6 +20,9 @@ class LeakyRelu(Elementwise):
 
     def __init__(self, slope: Share = 0.01) -> None:
         self.slope = slope
+
+    def output_span(self, taken: Span | None) -> Span | None:
+        return (taken or Span()).rectified(lambda x: self.slope * x if self.slope else 0.0)
 
     def curve(self, x: Array) -> Curve:
         factor = np.maximum(x.real > 0, x.real.dtype.type(self.slope)).astype(x.dtype, copy=False)

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from dtrain import Array
 
-from .elementwise import Curve, Elementwise, decay, either, logistic
+from .elementwise import Curve, Dipping, decay, either, logistic
 
 
-class Mish(Elementwise):
+class Mish(Dipping):
     """y = x·w, w = tanh(log(1 + eˣ)); dx = dy·(w + x·(1 − w²)·σ(x)). x: (rows, …) → y: the same shape.
 
     w is computed from t = e^(−|x|), which cannot overflow: (1 + 2t)/(1 + 2t + 2t²) for x > 0,
@@ -13,6 +13,8 @@ class Mish(Elementwise):
 
     Misra, "Mish: a self regularized non-monotonic activation function", 2019.
     """
+
+    least = -0.31
 
     def curve(self, x: Array) -> Curve:
         t = decay(x)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dtrain import Activation, Array, Backward, Context
+from dtrain import Activation, Array, Backward, Context, Span
 
 _BOOL = np.dtype(np.bool_)
 
@@ -12,6 +12,9 @@ class Relu(Activation):
 
     Nair & Hinton, "Rectified linear units improve restricted Boltzmann machines", 2010.
     """
+
+    def output_span(self, taken: Span | None) -> Span | None:
+        return (taken or Span()).rectified(lambda _: 0.0)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         positive = context.empty(x.shape, x.dtype)  # 1 or 0: one product forward, one backward

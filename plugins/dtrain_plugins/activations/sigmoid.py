@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from dtrain import Activation, Array, Backward, Context
+from dtrain import Activation, Array, Backward, Context, Span
 
 from .hyperbolic import tanh
 
@@ -13,6 +15,9 @@ class Sigmoid(Activation):
     x: (rows, …) → y: the same shape, in [0, 1], as precise as numbers near 1 are: of a y near 0 the last
     digits are rounding.
     """
+
+    def output_span(self, taken: Span | None) -> Span | None:
+        return (taken or Span()).image(lambda x: 0.5 + 0.5 * math.tanh(0.5 * x))
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         y = np.multiply(x, 0.5, out=context.empty(x.shape, x.dtype))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dtrain import Array
+from dtrain import Array, Span
 
 from .threshold import Threshold
 
@@ -22,6 +22,9 @@ class Sign(Threshold):
     """
 
     examples = [{}, {"gradient": "clipped"}]
+
+    def output_span(self, taken: Span | None) -> Span | None:
+        return (taken or Span()).image(lambda x: float(x > 0) - float(x < 0))
 
     def level(self, x: Array, out: Array) -> None:
         np.sign(x, out)

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from dtrain import Array
 
-from .elementwise import Curve, Elementwise, logistic
+from .elementwise import Curve, Dipping, logistic
 
 
-class Silu(Elementwise):
+class Silu(Dipping):
     """y = x·σ(x), also called swish; dx = dy·(σ(x) + y·(1 − σ(x))). x: (rows, …) → y: the same shape.
 
     Elfwing, Uchibe & Doya, "Sigmoid-weighted linear units for neural network function approximation in
@@ -13,6 +13,7 @@ class Silu(Elementwise):
     """
 
     aliases = ("swish",)
+    least = -0.28
 
     def curve(self, x: Array) -> Curve:
         s = logistic(x)

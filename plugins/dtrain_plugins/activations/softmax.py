@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from dtrain import Activation, Array, Backward, Context, Maker, Shape
+from dtrain import Activation, Array, Backward, Context, Maker, Shape, Span
 
 
 class Softmax(Activation):
@@ -19,7 +21,12 @@ class Softmax(Activation):
     def build(self, shape: Shape, make: Maker) -> Shape:
         if not shape:
             raise ValueError("softmax takes samples of at least one dimension, got ()")
+        self.outputs = shape[-1]
         return shape
+
+    def output_span(self, taken: Span | None) -> Span | None:
+        spread = 700.0 if taken is None else min(taken.high - taken.low, 700.0)
+        return Span(0, 1 / (1 + (self.outputs - 1) * math.exp(-spread)), distribution=True)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         with np.errstate(over="ignore"):  # e^(−∞) = 0 is right

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from dtrain import Array
+from dtrain import Array, Span
 
 from .elementwise import Curve, Elementwise, decay, either, logistic
 
@@ -16,6 +18,9 @@ class Softplus(Elementwise):
     Dugas, Bengio, Bélisle, Nadeau & Garcia, "Incorporating second-order functional knowledge for better option
     pricing", 2001.
     """
+
+    def output_span(self, taken: Span | None) -> Span | None:
+        return (taken or Span()).image(lambda x: max(x, 0) + math.log1p(math.exp(-abs(x))))
 
     def curve(self, x: Array) -> Curve:
         y = np.log1p(decay(x))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dtrain import Array
+from dtrain import Array, Span
 
 from .threshold import Threshold
 
@@ -20,6 +20,9 @@ class Step(Threshold):
     """
 
     examples = [{}, {"gradient": "clipped"}]
+
+    def output_span(self, taken: Span | None) -> Span | None:
+        return (taken or Span()).image(lambda x: float(x >= 0))
 
     def level(self, x: Array, out: Array) -> None:
         np.sign(x, out)  # ⌈(sign + 1)/2⌉: ten times as fast as np.heaviside

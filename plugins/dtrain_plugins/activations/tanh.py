@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from dtrain import Activation, Array, Backward, Context
+from dtrain import Activation, Array, Backward, Context, Span
 
 from .hyperbolic import tanh
 
 
 class Tanh(Activation):
     """y = tanh(x), dx = dy·(1 − y²). x: (rows, …) → y: the same shape, in (−1, 1)."""
+
+    def output_span(self, taken: Span | None) -> Span | None:
+        return (taken or Span()).image(math.tanh)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         y = tanh(x, context.empty(x.shape, x.dtype))

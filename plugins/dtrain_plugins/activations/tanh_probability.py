@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from dtrain import Array
+import math
+
+from dtrain import Array, Span
 
 from .elementwise import Curve, Elementwise, decay, either
 
@@ -11,6 +13,9 @@ class TanhProbability(Elementwise):
     x: (rows, …) → y: the same shape, in [0, 1], precise also near 0: from t = e^(−2|x|), y is t/(1 + t) on the
     left and 1/(1 + t) on the right. For a head of two classes, beside `sigmoid`.
     """
+
+    def output_span(self, taken: Span | None) -> Span | None:
+        return (taken or Span()).image(lambda x: 0.5 + 0.5 * math.tanh(x))
 
     def curve(self, x: Array) -> Curve:
         t = decay(x)

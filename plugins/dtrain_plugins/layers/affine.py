@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from dtrain import Activation, Array, Backward, Context, Initializer, Layer, Maker, Shape
+from dtrain import Activation, Array, Backward, Context, Initializer, Layer, Maker, Shape, Span
 
 
 class Affine(Layer):
@@ -24,6 +24,9 @@ class Affine(Layer):
         if self.has_bias:
             self.bias = make.parameter("bias", out[-1:], "zeros", role="bias")
         return out if self.activation is None else make.layer(self.activation, out, "activation")
+
+    def output_span(self, taken: Span | None) -> Span | None:
+        return Span() if self.activation is None else self.activation.output_span(Span())
 
     def activate(self, z: Array, context: Context) -> tuple[Array, Backward]:
         """Returns f(z), and dy → dz."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dtrain import Array, Backward, Context, Layer, Maker, Shape
+from collections.abc import Sequence
+
+from dtrain import Array, Backward, Context, Layer, Maker, Shape, Span
 
 
 class Chain:
@@ -31,6 +33,11 @@ class Chain:
                 raise ValueError(f"layer {name!r} inside: {error}") from error
         return shape
 
+    def output_span(self, taken: Span | None) -> Span | None:
+        for layer in self.layers.values():
+            taken = layer.output_span(taken)
+        return taken
+
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         outer, done = context.layer, []
         for name, layer in self.layers.items():
@@ -49,3 +56,11 @@ class Chain:
             return dy
 
         return x, back
+
+
+def total(ranges: Sequence[Span | None]) -> Span | None:
+    """Return the range of a sum of numbers of these ranges."""
+    known = [one for one in ranges if one is not None]
+    if len(known) < len(ranges):
+        return None
+    return Span(sum(one.low for one in known), sum(one.high for one in known))

@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from dtrain import Array, Backward, Context, Layer
+from dtrain import Array, Backward, Context, Layer, Span
 
 
 class Dropout(Layer):
@@ -30,6 +30,12 @@ class Dropout(Layer):
             raise ValueError(f"rate is the probability to drop, in [0, 1), got {rate}")
         self.keep = 1 - rate
         self.mode = mode
+
+    def output_span(self, taken: Span | None) -> Span | None:
+        if taken is None or self.keep == 1:
+            return taken
+        most = 1 / self.keep if self.mode == "inverted" else 1.0
+        return Span(min(0, taken.low * most), max(0, taken.high * most))
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         factor = 1 / self.keep if self.mode == "inverted" else 1.0

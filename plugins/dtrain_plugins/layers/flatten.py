@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from math import prod
 
-from dtrain import Array, Backward, Context, Layer, Maker, Shape
+from dtrain import Array, Backward, Context, Layer, Maker, Shape, Span
 
 
 class Flatten(Layer):
@@ -11,7 +11,13 @@ class Flatten(Layer):
     examples = [{"input": (2, 3, 4)}, {"input": (5,)}]
 
     def build(self, shape: Shape, make: Maker) -> Shape:
+        self.keeps_last = shape[-1:] == (prod(shape),)
         return (prod(shape),)
+
+    def output_span(self, taken: Span | None) -> Span | None:
+        if taken is None or self.keeps_last:
+            return taken
+        return Span(taken.low, taken.high)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         def backward(dy: Array) -> Array:

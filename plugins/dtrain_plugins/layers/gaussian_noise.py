@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dtrain import Array, Backward, Context, Layer
+from dtrain import Array, Backward, Context, Layer, Span
 
 from ..ranges import NotNegative
 
@@ -22,6 +22,9 @@ class GaussianNoise(Layer):
 
     def __init__(self, std: NotNegative = 0.1) -> None:
         self.std = std
+
+    def output_span(self, taken: Span | None) -> Span | None:
+        return Span() if self.std else taken
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         if not context.sampling:

@@ -6,9 +6,9 @@ from typing import Literal
 
 import numpy as np
 
-from dtrain import Array, Backward, Context, Layer, Maker, Shape
+from dtrain import Array, Backward, Context, Layer, Maker, Shape, Span
 
-from .chain import Chain
+from .chain import Chain, total
 
 
 class Parallel(Layer):
@@ -52,6 +52,15 @@ class Parallel(Layer):
             )
         self.ends = [0, *accumulate(out[-1] for out in shapes)]
         return (*shapes[0][:-1], self.ends[-1])
+
+    def output_span(self, taken: Span | None) -> Span | None:
+        ranges = [chain.output_span(taken) for chain in self.chains]
+        if len(ranges) == 1:
+            return ranges[0]
+        known = [one for one in ranges if one is not None]
+        if self.join == "sum" or len(known) < len(ranges):
+            return total(ranges) if self.join == "sum" else None
+        return Span(min(one.low for one in known), max(one.high for one in known))
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         outputs, inner = zip(*(chain.forward(x, context) for chain in self.chains), strict=True)

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from dtrain import Array, Backward, Context, Layer, Maker, Shape
+from dtrain import Array, Backward, Context, Layer, Maker, Shape, Span
 
 from .windows import Padding, Windows, check_grid, sizes
 
@@ -64,6 +64,9 @@ class Pool2d(Pool):
 class MaxPool(Pool):
     """The greatest number of each window."""
 
+    def output_span(self, taken: Span | None) -> Span | None:
+        return None if taken is None else Span(taken.low, taken.high)
+
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         windows, rows, channels = self.windows, len(x), x.shape[-1]
         padded = windows.pad(x, context, -inf)
@@ -109,6 +112,9 @@ class AveragePool(Pool):
         self.shares = 1 / counts
         return out
 
+    def output_span(self, taken: Span | None) -> Span | None:
+        return taken
+
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         windows, rows, channels = self.windows, len(x), x.shape[-1]
         shares = self.shares.astype(x.real.dtype)
@@ -138,6 +144,9 @@ class GlobalAveragePool(Layer):
     def build(self, shape: Shape, make: Maker) -> Shape:
         check_grid(self, shape, self.dimensions, self.part)
         return (shape[-1],)
+
+    def output_span(self, taken: Span | None) -> Span | None:
+        return taken
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         places, channels = prod(x.shape[1:-1]), x.shape[-1]

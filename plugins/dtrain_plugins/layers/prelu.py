@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from dtrain import Array, Backward, Context, Initializer, Layer, Maker, Shape, Stream
+from dtrain import Array, Backward, Context, Initializer, Layer, Maker, Shape, Span, Stream
 
 _BOOL = np.dtype(np.bool_)
 
@@ -37,6 +37,9 @@ class Prelu(Layer):
         self.block = (prod(shape) // count, count)
         self.slope = make.parameter("slope", (count,), _Start(self.start), role="scale")
         return shape
+
+    def output_span(self, taken: Span | None) -> Span | None:
+        return taken if taken is not None and taken.low >= 0 else Span()
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         shape, dtype = x.shape, x.dtype

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from math import prod
 
-from dtrain import Array, Backward, Context, Layer, Maker, Shape
+from dtrain import Array, Backward, Context, Layer, Maker, Shape, Span
 
 
 class Reshape(Layer):
@@ -24,7 +24,13 @@ class Reshape(Layer):
         self.out = tuple(size // known if n == -1 else n for n in self.shape)
         if prod(self.out) != size:
             raise ValueError(f"reshape cannot make {list(self.shape)} of a sample {shape} of {size} elements")
+        self.keeps_last = self.out[-1:] == shape[-1:]
         return self.out
+
+    def output_span(self, taken: Span | None) -> Span | None:
+        if taken is None or self.keeps_last:
+            return taken
+        return Span(taken.low, taken.high)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         return x.reshape(len(x), *self.out), lambda dy: dy.reshape(x.shape)

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from dtrain import Array, Backward, Context, Layer, Maker, Shape
+from dtrain import Array, Backward, Context, Layer, Maker, Shape, Span
 
-from .chain import Chain
+from .chain import Chain, total
 
 
 class Residual(Layer):
@@ -34,6 +34,9 @@ class Residual(Layer):
         if out != shape:
             raise ValueError(f"residual adds its input, {shape} a sample, to what its layers give, got {out}")
         return shape
+
+    def output_span(self, taken: Span | None) -> Span | None:
+        return total([taken, self.chain.output_span(taken)])
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         y, inner = self.chain.forward(x, context)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dtrain import Array, Backward, Context, Layer, Maker, Shape, StatisticsOver
+from dtrain import Array, Backward, Context, Layer, Maker, Shape, Span, StatisticsOver
 
 from ..ranges import NotNegative
 
@@ -57,6 +57,9 @@ class Standardize(Layer):
         if centre is not None:
             self.mean.value = mean = centre + mean
             self.std.value = _std(squares / total, mean, x.dtype)
+
+    def output_span(self, taken: Span | None) -> Span | None:
+        return Span()
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         mean, std = self.mean.value, self.std.value

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dtrain import Array, Backward, Context, Layer, Maker, Shape
+from dtrain import Array, Backward, Context, Layer, Maker, Shape, Span
 
 
 class Transpose(Layer):
@@ -33,6 +33,11 @@ class Transpose(Layer):
                 f"transpose has {len(self.axes)} axes, {list(self.axes)}, got samples {shape} of {len(shape)}"
             )
         return tuple(shape[axis] for axis in self.axes)
+
+    def output_span(self, taken: Span | None) -> Span | None:
+        if taken is None or self.axes[-1:] == (len(self.axes) - 1,):
+            return taken
+        return Span(taken.low, taken.high)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         return _moved(x, self.forth, context), lambda dy: _moved(dy, self.back, context)

@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 
-from dtrain import Array, Backward, Context, Layer, Maker, Shape
+from dtrain import Array, Backward, Context, Layer, Maker, Shape, Span
 
 from .windows import check_grid, sizes
 
@@ -27,6 +27,9 @@ class Upsample2d(Layer):
         check_grid(self, shape, 2, "upsample2d")
         height, width, channels = shape
         return (height * self.down, width * self.right, channels)
+
+    def output_span(self, taken: Span | None) -> Span | None:
+        return taken
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         rows, height, width, channels = x.shape

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from dtrain import Array, Backward, Context, Layer, Maker, Shape, StatisticsOver
+from dtrain import Array, Backward, Context, Layer, Maker, Shape, Span, StatisticsOver
 
 from ..ranges import Count, Positive
 
@@ -72,6 +72,9 @@ class Whiten(Layer):
         values, vectors = np.maximum(values[::-1], 0), _signed(vectors[:, ::-1])
         scaled = vectors / np.sqrt(values + self.epsilon)
         return np.ascontiguousarray(scaled[:, : self.width]) if self.mode == "pca" else scaled @ vectors.T
+
+    def output_span(self, taken: Span | None) -> Span | None:
+        return Span()
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         mean, matrix = self.mean.value, self.matrix.value

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from dtrain import Array, Shape
+from dtrain import Array, Output, Target
 
 from ..ranges import BelowOne, Positive
-from .checks import check_numbers, check_range
+from .checks import check_range
 from .pointwise import Points, Pointwise, floored
 
 
@@ -22,15 +22,16 @@ class BinaryCrossEntropy(Pointwise):
     label_smoothing: ε in [0, 1): t becomes (1 − ε)·t + ε/2, also for held-out samples. positive_weight: w > 0,
     a factor of −t·log p: above 1, a rare class 1 is missed less often; no row counts for more in the mean.
 
-    Raises ValueError for options out of range, and for targets that are missing, of another shape or outside
-    [0, 1].
+    Raises ValueError for options out of range, and for targets outside [0, 1].
 
     Good, "Rational decisions", 1952; label_smoothing: Szegedy, Vanhoucke, Ioffe, Shlens & Wojna, "Rethinking the
     Inception architecture for computer vision", 2016.
     """
 
-    name = "binary_cross_entropy"
     aliases = ("BCEWithLogitsLoss",)
+    takes = ("labels", "number", "distribution")
+    answers = "labels"
+    remedy = "put a sigmoid layer behind it, or set from_logits = true"
     examples = [
         {"input": (1,), "target": "classes", "range": (0.01, 0.99)},
         {"from_logits": True, "input": (1,), "target": "classes"},
@@ -49,10 +50,11 @@ class BinaryCrossEntropy(Pointwise):
     ) -> None:
         self.from_logits, self.label_smoothing = from_logits, label_smoothing
         self.positive_weight = positive_weight
+        self.expects = "logits" if from_logits else "probabilities"
         self.threshold = 0.0 if from_logits else 0.5
 
-    def check(self, target: Array | None, shape: Shape) -> None:
-        check_range(self.name, check_numbers(self.name, target, shape), "targets from 0 to 1", 0, 1)
+    def check(self, target: Target, output: Output) -> None:
+        check_range(target, "targets from 0 to 1", 0, 1)
 
     def points(self, y: Array, target: Array) -> Points:
         smoothing = self.label_smoothing

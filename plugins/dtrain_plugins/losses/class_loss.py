@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf, prod
-from typing import ClassVar, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
-from dtrain import Array, ConfigError, Context, Shape
+from dtrain import Array, ConfigError, Context, Output, Target
 
 from ..ranges import BelowOne
-from .checks import check_classes, check_distributions, is_soft
 from .pointwise import Points, Rowwise
 
 Surprise: TypeAlias = tuple[Array, Callable[[Array], Array]]
@@ -26,7 +25,8 @@ class ClassLoss(Rowwise):
     a row of classes k then counts w_k, the mean over its places, and a row of distributions counts 1.
     """
 
-    name: ClassVar[str]
+    takes = ("class", "distribution")
+    answers = "class"
 
     def __init__(self, label_smoothing: BelowOne = 0.0, class_weights: list[float] | None = None) -> None:
         if class_weights is not None and not (
@@ -36,16 +36,15 @@ class ClassLoss(Rowwise):
         self.label_smoothing, self.class_weights = label_smoothing, class_weights
         self.plain = not label_smoothing and class_weights is None
 
-    def check(self, target: Array | None, shape: Shape) -> None:
-        if target is not None and is_soft(target):
-            check_distributions(self.name, target, shape)
-        else:
-            check_classes(self.name, target, shape)
-        if self.class_weights is not None and len(self.class_weights) != shape[-1]:
+    def check(self, target: Target, output: Output) -> None:
+        outputs = output.shape[-1]
+        if self.class_weights is not None and len(self.class_weights) != outputs:
             raise ValueError(
-                f"class_weights takes a weight for each of the network's {shape[-1]} outputs, "
+                f"expected as many class_weights as the network has outputs, {outputs}, "
                 f"got {len(self.class_weights)}"
             )
+        if self.label_smoothing and outputs < 2:
+            raise ValueError("expected at least two outputs, one a class, with label_smoothing, got one")
 
     def surprise(self, y: Array) -> Surprise:
         """Returns −log p of all outputs of these rows, finite, and what computes a gradient."""
@@ -62,16 +61,18 @@ class ClassLoss(Rowwise):
     def forward(
         self, y: Array, target: Array, context: Context
     ) -> tuple[Array | tuple[Array, Array], Callable[[], Array]]:
-        if is_soft(target) and target.shape != y.shape:  # a transform made it: `check` saw the data's own
+        if (
+            target.ndim == y.ndim and target.shape != y.shape
+        ):  # a transform made it: `check` saw the data's own
             raise ConfigError(
-                f"{self.name} takes distributions of the network's shape {y.shape[1:]}, got {target.shape[1:]}; "
+                f"[loss]: expected distributions of the network's shape {y.shape[1:]}, got {target.shape[1:]}; "
                 "give the transform that makes them as many classes as the network has outputs"
             )
         return super().forward(y, target, context)
 
     def weights(self, y: Array, target: Array) -> Array | None:
         """Returns the mean weight of the classes of each row's places."""
-        if self.class_weights is None or is_soft(target):
+        if self.class_weights is None or target.ndim == y.ndim:
             return None
         places = prod(target.shape[1:])
         each = np.array(self.class_weights, y.dtype)[target.reshape(len(target), places).astype(np.intp)]
@@ -80,7 +81,7 @@ class ClassLoss(Rowwise):
 
     def _aims(self, y: Array, target: Array) -> Array:
         """Returns q of each output, smoothed, times its class's weight."""
-        if is_soft(target):
+        if target.ndim == y.ndim:
             q = target.astype(y.dtype)
         else:
             q = np.zeros_like(y)

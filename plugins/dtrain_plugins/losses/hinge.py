@@ -4,9 +4,9 @@ from math import prod
 
 import numpy as np
 
-from dtrain import Array, Shape
+from dtrain import Array, Output, Target, TargetKind
 
-from .checks import check_classes, check_numbers, check_signs
+from .checks import check_signs
 from .pointwise import Points, Pointwise
 
 
@@ -20,14 +20,14 @@ class Hinge(Pointwise):
     A place's loss is max(0, 1 + max_{j≠k} y_j − y_k), a row's the sum over its places; dy is 1 at the first
     greatest rival and −1 at k where that is above 0. (PyTorch adds up over all rivals, and divides by K.)
 
-    Raises ValueError for targets that are missing, of another shape or other numbers, and with `multi_class`
-    for fewer than two outputs.
+    Raises ValueError for other targets, and with `multi_class` for fewer than two outputs.
 
     Cortes & Vapnik, "Support-vector networks", 1995; multi_class: Crammer & Singer, "On the algorithmic
     implementation of multiclass kernel-based vector machines", 2001.
     """
 
-    name = "hinge"
+    takes: tuple[TargetKind, ...] = ("labels",)
+    expects = "scores"
     threshold = 0.0
     examples = [
         {"input": (1,), "target": "classes"},
@@ -36,14 +36,17 @@ class Hinge(Pointwise):
 
     def __init__(self, multi_class: bool = False) -> None:
         self.multi_class = multi_class
+        self.answers = "class" if multi_class else "labels"
+        if multi_class:
+            self.takes = ("class",)
 
-    def check(self, target: Array | None, shape: Shape) -> None:
+    def check(self, target: Target, output: Output) -> None:
         if not self.multi_class:
-            return check_signs(self.name, check_numbers(self.name, target, shape))
-        check_classes(self.name, target, shape)
-        if shape[-1] < 2:
-            raise ValueError(f"hinge with multi_class takes at least two outputs, one a class, got {shape}")
-        return None
+            check_signs(target)
+        elif output.shape[-1] < 2:
+            raise ValueError(
+                f"expected at least two outputs, one a class, with multi_class, got {output.shape}"
+            )
 
     def points(self, y: Array, target: Array) -> Points:
         t = np.where(target.real > 0, y.dtype.type(1), y.dtype.type(-1))

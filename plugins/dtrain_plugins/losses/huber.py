@@ -16,13 +16,13 @@ class Huber(Pointwise):
 
     delta: δ > 0, in units of the target.
 
-    Raises ValueError for another delta, and for targets that are missing or of another shape.
+    Raises ValueError for another delta.
 
     Huber, "Robust estimation of a location parameter", 1964.
     """
 
-    name = "huber"
     aliases = ("SmoothL1Loss",)
+    takes = ("number",)
     examples = [{"input": (3,), "target": "real"}, {"delta": 0.5, "input": (3,), "target": "real"}]
 
     def __init__(self, delta: Positive = 1.0) -> None:

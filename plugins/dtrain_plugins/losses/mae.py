@@ -11,13 +11,11 @@ class Mae(Pointwise):
     y: (rows, …). target: numbers of the same shape, or (rows,) for a single output. values: (rows,).
     dy = sign(y − target)/outputs, of y's shape; 0 where they are equal.
 
-    Raises ValueError for targets that are missing or of another shape.
-
     Boscovich, "De litteraria expeditione per pontificiam ditionem", 1757.
     """
 
-    name = "mae"
     aliases = ("L1Loss",)
+    takes = ("number",)
     examples = [{"input": (3,), "target": "real"}]
 
     def points(self, y: Array, target: Array) -> Points:

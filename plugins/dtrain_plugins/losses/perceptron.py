@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from dtrain import Array, Shape
+from dtrain import Array, Output, Target
 
-from .checks import check_numbers, check_signs
+from .checks import check_signs
 from .pointwise import Points, Pointwise
 
 
@@ -16,19 +16,21 @@ class Perceptron(Pointwise):
     elsewhere: a subgradient, with which a step of size 1 on one row is Rosenblatt's rule w ← w + t·x; at y = 0
     it learns, so that weights may start at 0. `predict` gives −1 or 1.
 
-    Raises ValueError for targets that are missing, of another shape or other numbers.
+    Raises ValueError for other targets.
 
     Rosenblatt, "The perceptron: a probabilistic model for information storage and organization in the brain",
     1958.
     """
 
-    name = "perceptron"
+    takes = ("labels",)
+    answers = "labels"
+    expects = "scores"
     threshold = 0.0
     mean = False
     examples = [{"input": (1,), "target": "classes"}]
 
-    def check(self, target: Array | None, shape: Shape) -> None:
-        check_signs(self.name, check_numbers(self.name, target, shape))
+    def check(self, target: Target, output: Output) -> None:
+        check_signs(target)
 
     def points(self, y: Array, target: Array) -> Points:
         t = np.where(target.real > 0, y.dtype.type(1), y.dtype.type(-1))

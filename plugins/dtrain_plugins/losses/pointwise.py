@@ -8,9 +8,7 @@ from typing import ClassVar, TypeAlias
 
 import numpy as np
 
-from dtrain import Array, Context, Loss, Shape
-
-from .checks import check_numbers
+from dtrain import Array, Context, Loss
 
 Points: TypeAlias = tuple[Array, Callable[[], Array]]
 """(values, slope), and slope returns the derivatives in an array of its own."""
@@ -54,15 +52,11 @@ class Rowwise(Loss):
 class Pointwise(Rowwise):
     """A row's loss is the mean, or the sum, of f(y, target) over its outputs; a subclass writes `points`."""
 
-    name: ClassVar[str]
     mean: ClassVar[bool] = True
 
     def points(self, y: Array, target: Array) -> Points:
         """Returns f(y, target) of each output, float64 or of y's dtype, and what computes ∂f/∂y, of y's dtype."""
         raise NotImplementedError(f"{type(self).__name__} has no points")
-
-    def check(self, target: Array | None, shape: Shape) -> None:
-        check_numbers(self.name, target, shape)
 
     def some(self, y: Array, target: Array) -> Points:
         each, slope = self.points(y, target.reshape(y.shape).astype(y.dtype, copy=False))

@@ -6,17 +6,16 @@ import numpy as np
 
 from dtrain import Array, Context, Shape
 
-from .checks import is_soft
 from .class_loss import ClassLoss, Surprise
 
 
 class SoftmaxCrossEntropy(ClassLoss):
     """Cross entropy of the softmax of logits, p: −log p_k, k the class, or −Σ_j q_j·log p_j. Fused: stable for any.
 
-    y: (rows, …, K), logits. target: (rows, …), classes k = 0 … K−1, of any whole type; or real numbers
-    (rows, …, K), a distribution q of each place, at least 0, with the sum 1. values: (rows,); where a row has
-    several places, the sum over them, so that a long row counts more. dy = p − q, of y's shape; q = onehot(k) for
-    classes. `predict` gives probabilities, (rows, …, K).
+    y: (rows, …, K), logits. target: (rows, …), classes k = 0 … K−1, of any whole type or bool; or (rows, …, K), a
+    distribution q of each place, at least 0, with the sum 1, one-hot rows among them. values: (rows,); where a row
+    has several places, the sum over them, so that a long row counts more. dy = p − q, of y's shape; q = onehot(k)
+    for classes. `predict` gives probabilities, (rows, …, K).
 
     label_smoothing: ε in [0, 1): q becomes (1 − ε)·q + ε/K, also for held-out samples. class_weights: w ≥ 0, one
     a class, not all 0: values are −Σ_j w_j·q_j·log p_j, and the loss of a batch is their sum over the sum of the
@@ -25,16 +24,15 @@ class SoftmaxCrossEntropy(ClassLoss):
     Of a p_k that is all but 1, −log p_k is right in float64 runs, in validation and with any of the options; in a plain
     step of float32, for speed, it is right to the ε of float32, 1.2e-7.
 
-    Raises ValueError for options out of range, and for targets that are missing, of another shape, outside
-    0 … K−1, or no distribution.
+    Raises ValueError for options out of range, and for label_smoothing of a single class.
 
     Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990; label_smoothing:
     Szegedy, Vanhoucke, Ioffe, Shlens & Wojna, "Rethinking the Inception architecture for computer vision", 2016.
     Weights as in PyTorch's `CrossEntropyLoss` with reduction = "mean".
     """
 
-    name = "softmax_cross_entropy"
     aliases = ("CrossEntropyLoss", "sparse_categorical_crossentropy")
+    expects = "logits"
     examples = [
         {"input": (5,), "target": "classes"},
         {"input": (2, 3), "target": "distribution"},
@@ -49,7 +47,7 @@ class SoftmaxCrossEntropy(ClassLoss):
     def forward(
         self, y: Array, target: Array, context: Context
     ) -> tuple[Array | tuple[Array, Array], Callable[[], Array]]:
-        if not self.plain or is_soft(target):
+        if not self.plain or target.ndim == y.ndim:
             return super().forward(y, target, context)
         logits = y.reshape(target.size, y.shape[-1])
         start, ones, wide_ones, one = self._constants_of(logits)

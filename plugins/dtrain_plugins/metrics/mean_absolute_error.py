@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from dtrain import Array, Context, Metric
+from dtrain import Array, Context
 
-from .errors import errors
+from .errors import ErrorMetric
 
 
-class MeanAbsoluteError(Metric):
+class MeanAbsoluteError(ErrorMetric):
     """The mean of |y − target| over all outputs of all samples, in units of the target.
 
     y: (rows, …), taken as the loss's `predict` gives it: a rate, not its logarithm. target: numbers of
@@ -18,5 +18,5 @@ class MeanAbsoluteError(Metric):
     higher_is_better = False
 
     def forward(self, y: Array, target: Array, context: Context) -> Array:
-        wrong = errors(self.loss.predict(y), target, context)
+        wrong = self.errors(y, target, context)
         return np.abs(wrong, wrong).mean(axis=1)

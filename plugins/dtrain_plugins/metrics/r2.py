@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from dtrain import Array, Context, Metric
+from dtrain import Array, Context
 
-from .errors import errors
+from .errors import ErrorMetric
 
 
-class R2(Metric):
+class R2(ErrorMetric):
     """The coefficient of determination, 1 − Σ(y − t)²/Σ(t − t̄)², the mean over the outputs.
 
     y: (rows, …), k outputs, taken as the loss's `predict` gives them: rates, not logarithms. target: numbers t
@@ -22,7 +22,7 @@ class R2(Metric):
     examples = [{"input": (3,), "target": "real"}]
 
     def forward(self, y: Array, target: Array, context: Context) -> Array:
-        wrong = errors(self.loss.predict(y), target, context)
+        wrong = self.errors(y, target, context)
         rows, outputs = wrong.shape
         values = context.empty((rows, 3, outputs), wrong.dtype)
         d, squares, errors_squared = values[:, 0], values[:, 1], values[:, 2]

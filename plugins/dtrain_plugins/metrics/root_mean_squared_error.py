@@ -4,12 +4,12 @@ from math import sqrt
 
 import numpy as np
 
-from dtrain import Array, Context, Metric
+from dtrain import Array, Context
 
-from .errors import errors
+from .errors import ErrorMetric
 
 
-class RootMeanSquaredError(Metric):
+class RootMeanSquaredError(ErrorMetric):
     """√ of the mean of (y − target)² over all outputs of all samples, in units of the target.
 
     y: (rows, …), taken as the loss's `predict` gives it: a rate, not its logarithm. target: numbers of
@@ -21,7 +21,7 @@ class RootMeanSquaredError(Metric):
     higher_is_better = False
 
     def forward(self, y: Array, target: Array, context: Context) -> Array:
-        wrong = errors(self.loss.predict(y), target, context)
+        wrong = self.errors(y, target, context)
         return np.square(wrong, wrong).mean(axis=1)
 
     def result(self, sums: Array, count: int) -> float:

@@ -4,21 +4,21 @@ from typing import Any
 
 import numpy as np
 
-from dtrain import Array, ConfigError, Context, Transform
+from dtrain import Array, Context, Output, Target, Transform
 
 
 class Mixup(Transform):
     """Mixes each sample with another of its shard: λ·x + (1−λ)·x′ and λ·y + (1−λ)·y′, λ from Beta(alpha, alpha).
 
-    x: (rows, …), images or tables. y: (rows, …), real numbers, such as one-hot rows; or classes, with `classes`;
-    or none. The partner is any other row of the same shard with equal chances, so that no row of another rank is
-    needed: shards are fixed by the config, and the result is the same on any number of ranks. A shard of one row
-    is not mixed.
+    x: (rows, …), images or tables. y: (rows, …), numbers or distributions, such as one-hot rows, which become real
+    numbers of x's dtype; or classes, with `classes`; or none. The partner is any other row of the same shard with
+    equal chances, so that no row of another rank is needed: shards are fixed by the config, and the result is the
+    same on any number of ranks. A shard of one row is not mixed.
 
-    alpha: in (0, 100]; small ones mix little. classes: K ≥ 2, as many as the network has outputs: y, whole
-    numbers 0 … K−1, become distributions (rows, …, K) of x's dtype, for `softmax_cross_entropy` or
-    `cross_entropy`. Raises ValueError outside, and ConfigError for whole numbers without `classes`, and for
-    targets that are no such classes.
+    alpha: in (0, 100]; small ones mix little. classes: K ≥ 2, as many as the network has outputs: y, whole numbers
+    0 … K−1, become distributions (rows, …, K) of x's dtype, for `softmax_cross_entropy` or `cross_entropy`. Raises
+    ValueError outside, for classes without `classes`, for a loss that does not take what comes out, and for targets
+    that are no such classes.
 
     Zhang, Cisse, Dauphin & Lopez-Paz, "mixup: beyond empirical risk minimization", 2018: with λ and partner of
     each sample's own, where theirs are a permutation of the batch and, in their code, one λ for it.
@@ -40,6 +40,34 @@ class Mixup(Transform):
         shares = np.concatenate([[0], np.cumsum((density[1:] + density[:-1]) * np.diff(self.powers))])
         self.shares = shares / (2 * shares[-1])
 
+    def check(self, target: Target, output: Output) -> None:
+        takes = self.loss.takes
+        if self.classes is not None:
+            self._check_classes(target, output)
+        elif "distribution" in takes and target.fits("distribution", output):
+            return
+        elif "class" in takes and target.fits("class", output):
+            raise ValueError(
+                f"expected classes, how many there are, to mix targets that are classes, got none; "
+                f"set classes = {output.shape[-1]}"
+            )
+        elif takes and "number" not in takes:
+            raise ValueError(
+                "expected a loss of numbers or of distributions, which can be mixed, got another"
+            )
+
+    def _check_classes(self, target: Target, output: Output) -> None:
+        target.read(("class",), output)
+        if "distribution" not in self.loss.takes:
+            raise ValueError(
+                f"expected a loss that takes distributions with classes = {self.classes}, got another; "
+                "leave classes out, or take a cross entropy"
+            )
+        if self.classes != output.shape[-1]:
+            raise ValueError(
+                f"expected as many classes as the network has outputs, {output.shape[-1]}, got {self.classes}"
+            )
+
     def forward(self, x: Array, y: Array | None, context: Context) -> tuple[Array, Array | None]:
         if y is not None:
             y = self._numbers(y, x.dtype, context)
@@ -50,20 +78,7 @@ class Mixup(Transform):
     def _numbers(self, y: Array, dtype: np.dtype[Any], context: Context) -> Array:
         """Returns targets that can be mixed."""
         if self.classes is None:
-            if y.dtype.kind != "f":
-                raise ConfigError(
-                    f"mixup takes targets that can be mixed, real numbers, got {y.dtype}; "
-                    "where they are classes, give `classes`, their number"
-                )
-            return y
-        if y.dtype.kind not in "iu":
-            raise ConfigError(f"mixup with classes = {self.classes} takes whole numbers, got {y.dtype}")
-        if y.size and not (y.min() >= 0 and y.max() < self.classes):
-            bad = y.min() if y.min() < 0 else y.max()
-            raise ConfigError(
-                f"mixup takes classes 0 to {self.classes - 1}, but a target is {bad}; "
-                "give `classes` as many as the network has outputs"
-            )
+            return y if y.dtype.kind == "f" else y.astype(dtype)
         rows = context.empty((*y.shape, self.classes), dtype)
         rows.fill(0)
         np.put_along_axis(rows, y[..., None].astype(np.int64), 1, axis=-1)

@@ -12,7 +12,7 @@ from sklearn.metrics import hinge_loss
 from dtrain_plugins.losses.cross_entropy import CrossEntropy
 from dtrain_plugins.losses.hinge import Hinge
 from dtrain_plugins.losses.softmax_cross_entropy import SoftmaxCrossEntropy
-from tests.plugins.support import STEP, check_rows_are_their_own, distance, message_of, run_loss
+from tests.plugins.support import STEP, check, check_rows_are_their_own, distance, message_of, run_loss
 
 RANDOM = np.random.Generator(np.random.Philox(13))
 LOSSES = {"cross_entropy": CrossEntropy(), "hinge": Hinge(multi_class=True)}
@@ -107,7 +107,7 @@ def test_takes_no_rows(loss, shape):
 @pytest.mark.parametrize("dtype", ["u1", "i4", "i8", "u8"])
 def test_takes_classes_of_any_whole_type(loss, dtype):
     y, target = RANDOM.uniform(0.1, 1, (4, 3)).astype(np.float32), np.array([0, 1, 2, 1])
-    loss.check(target.astype(dtype), (3,))
+    check(loss, target.astype(dtype), (3,))
     values, dy = run_loss(loss, y, target.astype(dtype))
     assert (values.dtype, dy.dtype) == (np.float64, np.float32)
     for got, expected in zip((values, dy), run_loss(loss, y, target), strict=True):
@@ -125,36 +125,35 @@ def test_the_bits_of_a_row_do_not_depend_on_the_rows_beside_it(loss, shape):
 @pytest.mark.parametrize(
     ("target", "shape", "message"),
     [
-        (None, (3,), "{name} needs a class for every sample; the data has no targets"),
-        (np.zeros(4, bool), (3,), "{name} takes classes, whole numbers, got targets of bool"),
-        (np.zeros(4, int), (), "{name} takes one output a class, got a network that gives () a sample"),
-        (
-            np.zeros((4, 3), int), (2, 3),
-            "the network gives (2, 3) a sample, which takes targets of shape (2,), got (3,)",
-        ),
+        (None, (3,), "expected a target for every sample, got data without targets"),
         (
             np.array([0, 3]), (3,),
-            "the network has 3 outputs, for classes 0 to 2, but a target is 3; "
-            "mend the data, or give the last layer more units",
-        ),
-        (
-            np.array([0, -1, 7]), (3,),
-            "the network has 3 outputs, for classes 0 to 2, but a target is -1; "
-            "mend the data, or give the last layer more units",
+            "expected classes 0 to 2, one for each output of the network, but the target holds 3; "
+            "correct the data, or give the last layer more units",
         ),
     ],
 )  # fmt: skip
 def test_refuses_targets_that_do_not_fit(name, target, shape, message):
-    assert message_of(ValueError, lambda: LOSSES[name].check(target, shape)) == message.format(name=name)
+    assert message_of(ValueError, lambda: check(LOSSES[name], target, shape)) == message
 
 
-def test_hinge_refuses_targets_that_are_no_whole_numbers():
-    assert message_of(ValueError, lambda: LOSSES["hinge"].check(np.zeros((4, 3)), (3,))) == (
-        "hinge takes classes, whole numbers, got targets of float64"
+@pytest.mark.parametrize(
+    ("target", "shape", "reason"),
+    [
+        (np.array([0, -1, 7]), (3,), "holds -1"),
+        (np.zeros(4), (3,), "is float64, not whole numbers"),
+        (np.zeros(4, int), (), "has shape (), not one for outputs (…, K)"),
+        (np.full((4, 3), 2), (2, 3), "has shape (3,), not (2,)"),
+    ],
+    ids=str,
+)
+def test_hinge_refuses_targets_that_are_no_classes(target, shape, reason):
+    assert message_of(ValueError, lambda: check(LOSSES["hinge"], target, shape)) == (
+        f"expected classes for a network that gives {shape} a sample, but the target {reason}"
     )
 
 
 def test_hinge_refuses_a_single_class():
-    assert message_of(ValueError, lambda: LOSSES["hinge"].check(np.zeros(3, int), (1,))) == (
-        "hinge with multi_class takes at least two outputs, one a class, got (1,)"
+    assert message_of(ValueError, lambda: check(LOSSES["hinge"], np.zeros(3, int), (1,))) == (
+        "expected at least two outputs, one a class, with multi_class, got (1,)"
     )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dtrain_plugins.losses.lp import Lp
-from tests.plugins.support import STEP, check_rows_are_their_own, distance, message_of, run_loss
+from tests.plugins.support import STEP, check, check_rows_are_their_own, distance, message_of, run_loss
 
 RANDOM = np.random.Generator(np.random.Philox(12))
 POWERS = pytest.mark.parametrize("p", [1, 1.5, 2.0, 3.0, 50.0, inf, "inf"])
@@ -67,7 +67,7 @@ def test_of_equal_largest_errors_the_first_is_moved():
 def test_a_single_output_takes_plain_targets_of_whole_numbers():
     y, target = np.array([[1.0], [5.0]], np.float32), np.array([3, 4], np.uint8)
     for p in (1.0, 2.0, "inf"):
-        Lp(p).check(target, (1,))
+        check(Lp(p), target, (1,))
         values, dy = run_loss(Lp(p), y, target)
         assert list(values) == [2, 1]
         assert dy.tolist() == [[-1], [1]]
@@ -87,11 +87,11 @@ def test_refuses_a_p_that_is_no_norm(p):
 
 
 def test_refuses_targets_that_do_not_fit():
-    assert message_of(ValueError, lambda: Lp().check(None, (3,))) == (
-        "lp needs a target for every sample; the data has none"
+    assert message_of(ValueError, lambda: check(Lp(), None, (3,))) == (
+        "expected a target for every sample, got data without targets"
     )
-    assert message_of(ValueError, lambda: Lp().check(np.zeros((4, 2)), (3,))) == (
-        "the network gives (3,) a sample, but a target has shape (2,)"
+    assert message_of(ValueError, lambda: check(Lp(), np.zeros((4, 2)), (3,))) == (
+        "expected numbers for a network that gives (3,) a sample, but the target has shape (2,), not (3,)"
     )
 
 

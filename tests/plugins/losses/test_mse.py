@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from dtrain_plugins.losses.mse import Mse
-from tests.plugins.support import STEP, check_rows_are_their_own, distance, message_of, run_loss
+from tests.plugins.support import STEP, check, check_rows_are_their_own, distance, message_of, run_loss
 
+SHAPE = "expected numbers for a network that gives {0} a sample, but the target has shape {1}, not {0}"
 LOSS = Mse()
 RANDOM = np.random.Generator(np.random.Philox(9))
 
@@ -42,7 +43,7 @@ def test_differentiates():
 
 def test_a_single_output_takes_plain_targets():
     y, target = np.array([[1.0], [5.0]]), np.array([3.0, 4.0])
-    LOSS.check(target, (1,))
+    check(LOSS, target, (1,))
     values, dy = run_loss(LOSS, y, target)
     assert list(values) == [4, 1]
     assert dy.tolist() == [[-4], [2]]
@@ -70,14 +71,19 @@ def test_users_see_the_output_itself():
 @pytest.mark.parametrize(
     ("target", "shape", "message"),
     [
-        (None, (3,), "mse needs a target for every sample; the data has none"),
-        (np.zeros((4, 2)), (3,), "the network gives (3,) a sample, but a target has shape (2,)"),
-        (np.zeros(4), (3,), "the network gives (3,) a sample, but a target has shape ()"),
-        (np.zeros((4, 1)), (1, 1), "the network gives (1, 1) a sample, but a target has shape (1,)"),
+        (None, (3,), "expected a target for every sample, got data without targets"),
+        (np.zeros((4, 2)), (3,), SHAPE.format((3,), (2,))),
+        (np.zeros(4), (3,), SHAPE.format((3,), ())),
+        (np.zeros((4, 1)), (1, 1), SHAPE.format((1, 1), (1,)) + " or ()"),
+        (
+            np.zeros((4, 3), bool),
+            (3,),
+            "expected numbers for a network that gives (3,) a sample, but the target is bool",
+        ),
     ],
 )
 def test_refuses_targets_that_do_not_fit(target, shape, message):
-    assert message_of(ValueError, lambda: LOSS.check(target, shape)) == message
+    assert message_of(ValueError, lambda: check(LOSS, target, shape)) == message
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

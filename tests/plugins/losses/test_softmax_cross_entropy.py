@@ -10,7 +10,15 @@ import pytest
 from scipy.special import logsumexp, softmax
 
 from dtrain_plugins.losses.softmax_cross_entropy import SoftmaxCrossEntropy
-from tests.plugins.support import STEP, check_rows_are_their_own, distance, lone_context, message_of, run_loss
+from tests.plugins.support import (
+    STEP,
+    check,
+    check_rows_are_their_own,
+    distance,
+    lone_context,
+    message_of,
+    run_loss,
+)
 
 LOSS = SoftmaxCrossEntropy()
 RANDOM = np.random.Generator(np.random.Philox(7))
@@ -85,7 +93,7 @@ def test_takes_no_rows(shape):
 def test_takes_classes_of_any_whole_type(dtype):
     y = RANDOM.standard_normal((6, 4)).astype(np.float32)
     target = np.array([0, 1, 2, 3, 1, 0])
-    LOSS.check(target.astype(dtype), (4,))
+    check(LOSS, target.astype(dtype), (4,))
     for expected, got in zip(run_loss(LOSS, y, target), run_loss(LOSS, y, target.astype(dtype)), strict=True):
         assert (expected == got).all()
 
@@ -108,39 +116,40 @@ def test_backward_leaves_the_output_alone():
 @pytest.mark.parametrize(
     ("target", "shape", "message"),
     [
-        (None, (3,), "softmax_cross_entropy needs a class for every sample; the data has no targets"),
-        (np.zeros(4, bool), (3,), "softmax_cross_entropy takes classes, whole numbers, got targets of bool"),
+        (None, (3,), "expected a target for every sample, got data without targets"),
         (
             np.zeros((4, 1), int), (3,),
-            "the network gives (3,) a sample, which takes targets of shape (), got (1,)",
+            "expected classes or distributions over classes for a network that gives (3,) a sample, "
+            "but the target has shape (1,), not (), and has shape (1,), not (3,)",
         ),
         (
-            np.zeros((4, 3), int), (2, 3),
-            "the network gives (2, 3) a sample, which takes targets of shape (2,), got (3,)",
-        ),
-        (
-            np.zeros(4, int), (),
-            "softmax_cross_entropy takes one output a class, got a network that gives () a sample",
+            np.eye(3, dtype=int), (2, 3),
+            "expected classes or distributions over classes for a network that gives (2, 3) a sample, "
+            "but the target has shape (3,), not (2,), and has shape (3,), not (2, 3)",
         ),
         (
             np.array([0, 1, 3]), (3,),
-            "the network has 3 outputs, for classes 0 to 2, but a target is 3; "
-            "mend the data, or give the last layer more units",
+            "expected classes 0 to 2, one for each output of the network, but the target holds 3; "
+            "correct the data, or give the last layer more units",
         ),
         (
             np.array([0, -1, 7]), (3,),
-            "the network has 3 outputs, for classes 0 to 2, but a target is -1; "
-            "mend the data, or give the last layer more units",
+            "expected classes or distributions over classes for a network that gives (3,) a sample, "
+            "but the target holds -1, and has shape (), not (3,)",
         ),
     ],
 )  # fmt: skip
 def test_refuses_targets_that_do_not_fit(target, shape, message):
-    assert message_of(ValueError, lambda: LOSS.check(target, shape)) == message
+    assert message_of(ValueError, lambda: check(LOSS, target, shape)) == message
 
 
-@pytest.mark.parametrize("target", [np.array([0, 2]), np.zeros(0, int), np.array([2], np.uint8)], ids=str)
+@pytest.mark.parametrize(
+    "target",
+    [np.array([0, 2]), np.zeros(0, int), np.array([2], np.uint8), np.zeros(4, bool), np.eye(3, dtype=int)],
+    ids=str,
+)
 def test_accepts_targets_that_fit(target):
-    LOSS.check(target, (3,))
+    check(LOSS, target, (3,))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

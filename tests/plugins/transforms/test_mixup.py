@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dtrain import ConfigError
+from dtrain_plugins.losses.binary_cross_entropy import BinaryCrossEntropy
+from dtrain_plugins.losses.hinge import Hinge
+from dtrain_plugins.losses.mse import Mse
+from dtrain_plugins.losses.softmax_cross_entropy import SoftmaxCrossEntropy
 from dtrain_plugins.transforms.mixup import Mixup
-from tests.plugins.support import message_of
+from tests.plugins.support import check, message_of
 from tests.plugins.transforms.support import RANDOM, given, transformed
 from tests.support import assert_other_bits, assert_same_bits
 
@@ -93,26 +96,75 @@ def test_mixed_classes_are_the_same_on_any_number_of_ranks():
     assert_other_bits(transformed(make, x, y, shards=2)[1], whole[1])
 
 
-def refusal(mixup, y):
-    return message_of(ConfigError, partial(mixup.forward, np.zeros((2, 3)), np.array(y), given()))
+def refusal(loss, mixup, y):
+    """Asks for a network with three outputs."""
+    mixup.loss = loss
+    return message_of(ValueError, partial(check, mixup, np.array(y), (3,)))
 
 
 def test_refuses_classes_whose_number_it_does_not_know():
-    assert refusal(Mixup(), [0, 1]) == (
-        "mixup takes targets that can be mixed, real numbers, got int64; "
-        "where they are classes, give `classes`, their number"
+    assert refusal(SoftmaxCrossEntropy(), Mixup(), [0, 1]) == (
+        "expected classes, how many there are, to mix targets that are classes, got none; set classes = 3"
     )
 
 
-@pytest.mark.parametrize(("y", "bad"), [([0, 3], 3), ([-1, 7], -1)])
+def test_refuses_a_loss_that_takes_nothing_mixed():
+    assert refusal(Hinge(), Mixup(), [[0, 1, 1]]) == (
+        "expected a loss of numbers or of distributions, which can be mixed, got another"
+    )
+    assert refusal(Mse(), Mixup(classes=3), [0, 1]) == (
+        "expected a loss that takes distributions with classes = 3, got another; "
+        "leave classes out, or take a cross entropy"
+    )
+
+
+@pytest.mark.parametrize(
+    ("loss", "y"),
+    [
+        (Mse(), [[3, 0, 7]]),
+        (SoftmaxCrossEntropy(), [[0, 1, 0]]),
+        (BinaryCrossEntropy(), [[0, 1, 1]]),
+        (Mse(), [[0.5, 1, 2]]),
+    ],
+    ids=["counts", "one-hot", "labels", "numbers"],
+)
+def test_mixes_whole_numbers_as_numbers_if_the_loss_takes_what_comes_out(loss, y):
+    mixup = Mixup(alpha=1.0)
+    mixup.loss = loss
+    target = np.array([*y, [1, 0, 0]])
+    check(mixup, target, (3,))
+    context = given(np.array([[0.25, 0], [0.5, 0]]), shards=[slice(0, 2)])
+    mixed = mixup.forward(np.zeros((2, 4), np.float32), target, context)[1]
+    expected = [0.25 * target[0] + 0.75 * target[1], 0.5 * (target[0] + target[1])]
+    assert mixed == pytest.approx(np.array(expected, float), rel=1e-6)
+    assert mixed.dtype.kind == "f"
+
+
+@pytest.mark.parametrize(
+    ("y", "bad"),
+    [
+        (
+            [0, 3],
+            "expected classes 0 to 2, one for each output of the network, but the target holds 3; "
+            "correct the data, or give the last layer more units",
+        ),
+        ([-1, 7], "expected classes for a network that gives (3,) a sample, but the target holds -1"),
+    ],
+)
 def test_refuses_other_classes(y, bad):
-    assert refusal(Mixup(classes=3), y) == (
-        f"mixup takes classes 0 to 2, but a target is {bad}; give `classes` as many as the network has outputs"
-    )
+    assert refusal(SoftmaxCrossEntropy(), Mixup(classes=3), y) == bad
 
 
 def test_refuses_numbers_where_there_should_be_classes():
-    assert refusal(Mixup(classes=3), [0.5, 1]) == "mixup with classes = 3 takes whole numbers, got float64"
+    assert refusal(SoftmaxCrossEntropy(), Mixup(classes=3), [0.5, 1]) == (
+        "expected classes for a network that gives (3,) a sample, but the target is float64, not whole numbers"
+    )
+
+
+def test_refuses_another_number_of_classes_than_of_outputs():
+    assert refusal(SoftmaxCrossEntropy(), Mixup(classes=4), [0, 1]) == (
+        "expected as many classes as the network has outputs, 3, got 4"
+    )
 
 
 @pytest.mark.parametrize("classes", [1, 0, -2])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dtrain import Activation
+from dtrain import Activation, Span
 
 
 class Swish(Activation):
@@ -10,6 +10,8 @@ class Swish(Activation):
 
     Ramachandran, Zoph & Le, "Searching for activation functions", 2017, with β = 1.
     """
+
+    span = Span(low=-0.28)
 
     def forward(self, x, context):
         gate = 0.5 + 0.5 * np.tanh(0.5 * x)  # σ(x), which cannot overflow

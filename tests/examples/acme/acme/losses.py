@@ -10,20 +10,15 @@ from dtrain import Loss
 class LogCosh(Loss):
     """log cosh(y − target), the mean over a row's outputs: a parabola near zero, a line far from it.
 
-    y: (rows, …). target: the same shape. dy = tanh(y − target)/outputs.
+    y: (rows, …). target: the same shape, or (rows,) for a single output. dy = tanh(y − target)/outputs.
     """
 
+    takes = ("number",)
     examples = [{"input": (3,), "target": "real"}]
-
-    def check(self, target, shape):
-        if target is None:
-            raise ValueError("log_cosh needs a target for every sample; the data has none")
-        if target.shape[1:] != shape:
-            raise ValueError(f"the network gives {shape} a sample, but a target has shape {target.shape[1:]}")
 
     def forward(self, y, target, context):
         outputs = prod(y.shape[1:])
-        far = y - target.astype(y.dtype)
+        far = y - target.reshape(y.shape).astype(y.dtype)
         distance = np.abs(far)
         # cosh overflows; log cosh d = d − log 2 + log(1 + e^(−2d)) does not
         values = distance - y.dtype.type(log(2)) + np.log1p(np.exp(-2 * distance))
