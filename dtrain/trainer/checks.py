@@ -29,7 +29,7 @@ ROLES = {"weights": "weight", "biases": "bias"}
 """From `on` of a regularizer to the role of a parameter."""
 
 AT_ONCE = 65536  # rows
-FIRST = 256  # rows of data that are not in memory
+FIRST = 64  # rows of data that are not in memory
 
 
 def check_job(job: Job, ranks: int = 1) -> None:

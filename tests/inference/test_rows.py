@@ -11,7 +11,7 @@ import pytest
 
 from dtrain import Layer
 from dtrain.communicator import SerialCommunicator
-from dtrain.contracts import ArrayRows
+from dtrain.contracts import ArrayRows, Output, Target
 from dtrain.data import Blocks
 from dtrain.engine import InferenceContext, Layout, Replica
 from dtrain.engine.products import RowProducts
@@ -19,6 +19,7 @@ from dtrain.testing.data import inputs, targets
 from dtrain.testing.passes import Options
 from dtrain.testing.rows import LayerRunner
 from dtrain.testing.subject import Subject, subjects
+from dtrain.trainer.fit import check_part
 from tests.plugins.support import registry
 from tests.support import assert_other_bits, assert_same_bits, named, network, refused
 
@@ -45,7 +46,7 @@ def fits(subject: Subject) -> bool:
         if subject.is_layer:
             return bool(subject.output)
         if subject.kind == "losses":
-            subject.make().check(targets(subject, 2), subject.flat_input)
+            check_part(subject.make(), Target(targets(subject, 2)), Output(subject.flat_input))
     except ValueError:
         return False
     return True

@@ -76,13 +76,13 @@ MISTAKES = {
     ),
     "labels out of range": Mistake(
         {"network.1.units": 2},
-        "run.toml: [data], training samples: the network has 2 outputs, for classes 0 to 1, but a target is 2; "
-        "mend the data, or give the last layer more units",
+        "run.toml: [data], training samples: [loss] softmax_cross_entropy: expected classes 0 to 1, one for each "
+        "output of the network, but the target holds 2; correct the data, or give the last layer more units",
     ),
     "labels out of range, met at a step": Mistake(
         {"data": {**NPY, "y": "y_bad.npy"}, "train.batch_size": 80},
-        "[data], samples 0 to 79: the network has 3 outputs, for classes 0 to 2, but a target is 7; "
-        "mend the data, or give the last layer more units",
+        "[data], samples 0 to 79: [loss] softmax_cross_entropy: expected classes 0 to 2, one for each output of the "
+        "network, but the target holds 7; correct the data, or give the last layer more units",
     ),
     "shapes that do not fit": Mistake(
         {"data.path": "images.npz"},
@@ -96,12 +96,13 @@ MISTAKES = {
     ),
     "a loss that does not fit the targets": Mistake(
         {"loss.name": "mse"},
-        "run.toml: [data], training samples: the network gives (3,) a sample, but a target has shape ()",
+        "run.toml: [data], training samples: [loss] mse: expected numbers for a network that gives (3,) a sample, but "
+        "the target has shape (), not (3,); losses that take it: 'cross_entropy', 'softmax_cross_entropy'",
     ),
     "a loss that needs targets where there are none": Mistake(
         {"data.path": "x.npz"},
-        "run.toml: [data], training samples: softmax_cross_entropy needs a class for every sample; "
-        "the data has no targets",
+        "run.toml: [data], training samples: [loss] softmax_cross_entropy: expected a target for every sample, "
+        "got data without targets",
     ),
     "NaN in data that are read whole": Mistake(
         {"data.path": "nan.npz"},

@@ -126,7 +126,8 @@ def test_a_mistake_that_the_ranks_find_is_the_same_exception(write, config):
         with pytest.raises(DataError) as raised:
             train(path, out="out", ranks=ranks)
         assert str(raised.value) == (
-            "run.toml: [data], training samples: the network gives (3,) a sample, but a target has shape ()"
+            "run.toml: [data], training samples: [loss] mse: expected numbers for a network that gives (3,) a sample, "
+            "but the target has shape (), not (3,); losses that take it: 'cross_entropy', 'softmax_cross_entropy'"
         )
     with pytest.raises(DataError) as raised:
         train(config({"loss.name": "mse"}), out="out", ranks=2)

@@ -57,6 +57,6 @@ def _row_numbers(read: Reading, x: Array) -> Iterator[str]:
         for place in found:
             name = read.cells[place] if read.header else ""
             yield (
-                f"{read.path}: column {place} ({repr(name) if name else 'without a name'}) only counts the rows, and the "
-                f"network is trained on it; to leave it out, set ignore = {toml(keys)}"
+                f"{read.path}: column {place} ({repr(name) if name else 'without a name'}) only counts the rows, and "
+                f"the network is trained on it; to leave it out, set ignore = {toml(keys)}"
             )

@@ -58,8 +58,8 @@ def test_a_row_number_is_warned_about_before_the_first_step_and_left_out_with_th
         "validation": 0.3,
     }
     warning = (
-        f"dtrain: warning: {tmp_path}/t.csv: column 0 (without a name) only counts the rows, and the network is trained on it; "
-        "to leave it out, set ignore = [0]"
+        f"dtrain: warning: {tmp_path}/t.csv: column 0 (without a name) only counts the rows, and the "
+        "network is trained on it; to leave it out, set ignore = [0]"
     )
     code, lines = train(content, **how)
     assert code == 0
