@@ -138,8 +138,8 @@ REFUSED = {
     "predict run --input none.npy --output Y.npy": (
         "none.npy: expected a .npy file, got: No such file or directory"
     ),
-    "predict run --input data.npz --output Y.npy": (
-        "data.npz: expected a .npy file of numbers, got another (the magic string is not correct; "
+    "predict run --input damaged.npy --output Y.npy": (
+        "damaged.npy: expected a .npy file of numbers, got another (the magic string is not correct; "
     ),
     "predict run --input X.npy --output X.npy": "--output X.npy: it exists; --overwrite replaces it",
     "predict run --input X.npy --output Y.npy --draws 0": (
@@ -156,6 +156,7 @@ REFUSED = {
 
 
 def test_mistakes_end_in_one_line_with_exit_code_2(run):
+    Path("damaged.npy").write_bytes(Path("data.npz").read_bytes())
     before = {*os.listdir()}
     for command, message in REFUSED.items():
         said = run.dtrain(*command.split())
