@@ -10,7 +10,7 @@ A part, here one that forgets the rows of other ranks, and what the checks say o
 ...         return x - x.sum(axis=0) / n, lambda dy: dy - dy.sum(axis=0) / n
 >>> found = {id: check.failure() for id, check in checks("layers", Centre)}
 >>> [id for id, failure in found.items() if failure]
-['split', 'same_bits', 'inference']
+['split', 'inference', 'same_bits']
 >>> "context.sum(x) instead of x.sum(axis=0)" in str(found["split"])
 True
 

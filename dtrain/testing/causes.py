@@ -21,6 +21,7 @@ FOLLOWS: dict[str, tuple[str, ...]] = {
     "shape": ("dtype", "contiguous", "finite", *_COMPARED),
     "finite": (*_GRADIENTS, "conserved", "moves", "decreases"),
     "split": ("same_bits", "state"),
+    "inference": ("same_bits", "state"),
     "same_bits": ("exact", "state"),
 }
 """id → ids of checks that may fail for no other reason, where this one fails."""

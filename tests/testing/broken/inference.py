@@ -23,7 +23,7 @@ class DrawsForTheBatchInInference(Double):
         return super().forward(x, context)
 
 
-@broken("layers", "inference")
+@broken("layers", "inference", "same_bits", "state")
 class BatchStatisticsInInference(Layer):
     def forward(self, x, context):
         n = max(context.rows, 1)
