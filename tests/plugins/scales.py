@@ -44,7 +44,7 @@ def epoch(ranks: int, make: Any, y: np.ndarray, target: np.ndarray) -> tuple[dic
         context = Context(totals, SampleStreams(0))
         batches = Batches(ArrayRows(y, target), BATCH, SHARDS, *ranges[communicator.rank], y.dtype)
         figures, so_far, dy = Figures(*make()), EpochSums(), np.zeros_like(y)
-        figures.refer(batches)
+        figures.refer(batches.reference)
         with np.errstate(all="ignore"):  # as in a run
             for index in range(batches.count):
                 for batch in batches.cut(index):

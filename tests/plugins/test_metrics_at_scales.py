@@ -15,7 +15,7 @@ import pytest
 
 from dtrain.communicator import run_ranks
 from dtrain.contracts import ArrayRows, Loss
-from dtrain.data import Batches
+from dtrain.data import Batches, Blocks
 from dtrain.engine import Network, Replica
 from dtrain.trainer.evaluate import evaluate
 from dtrain.trainer.figures import Figures
@@ -204,12 +204,12 @@ def test_an_evaluation_refers_to_its_own_targets_and_leaves_the_training_sums_al
         replica = Replica(network, communicator, 8, 0)
         replica.initialize()
 
-        def batches(x, t):
-            return Batches(ArrayRows(x, t), BATCH, 8, replica.first, replica.last, np.float64)
+        def blocks(x, t):
+            return Blocks(ArrayRows(x, t), BATCH, 8, replica.first, replica.last, np.float64)
 
         figures = Figures(Nothing(), {"it": R2()})
-        figures.refer(batches(trained, trained))
-        found = evaluate(replica, figures, batches(y, held_out))
+        figures.refer(blocks(trained, trained).reference)
+        found = evaluate(replica, figures, blocks(y, held_out))
         return found["it"], figures.metrics["it"].reference.tolist()
 
     for found, reference in run_ranks(ranks, body):
