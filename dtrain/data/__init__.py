@@ -2,7 +2,7 @@
 
 from .batches import Batch, Batches
 from .blocks import Block, Blocks
-from .record import ArrayRecord, DataRecord, RowsRecord, changed, changed_rows, record_of
+from .record import ArrayRecord, DataRecord, RowsRecord, changed, changed_rows, record_of, rows_record
 from .split import hold_out
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "changed_rows",
     "hold_out",
     "record_of",
+    "rows_record",
 ]

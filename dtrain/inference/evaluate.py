@@ -18,7 +18,7 @@ from dtrain.trainer.figures import Figures, names_of
 from dtrain.trainer.fit import Fit
 from dtrain.trainer.outputs import check_output, look_of
 
-from .run_data import rows_of_run
+from .run_data import rows_of_run, rows_on_all_ranks
 from .trained import LAST, Trained, load_trained
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def evaluate_run(
     """
     trained = load_trained(communicator, folder, checkpoint, overrides)
     with blaming(trained.registry):
-        found = agree(communicator, lambda: rows_of_run(trained, split))
+        found = rows_on_all_ranks(trained, lambda: rows_of_run(trained, split))
         figures = figures_of(trained, found.rows, found.split)
     warnings = trained.warnings + found.warnings
     return Evaluation(figures, found.split, len(found.rows), trained.path, trained.cursor["step"], warnings)

@@ -15,7 +15,7 @@ from .csv_output import output_for
 from .not_finite import NonFinite, NotFinite, check_choice, checked
 from .output import NPY, NpyOutput, check_output
 from .predictor import Predictor
-from .run_data import RunRows, rows_of_file, rows_of_run
+from .run_data import RunRows, rows_of_file, rows_of_run, rows_on_all_ranks
 from .samples import rows_in
 from .trained import LAST, load_trained
 
@@ -75,7 +75,7 @@ def predict_run(communicator: Communicator, folder: Path, wanted: Wanted) -> Pre
     speaks = communicator.rank == 0
     agree(communicator, lambda: _check(wanted) if speaks else None)
     trained = load_trained(communicator, folder, wanted.checkpoint, wanted.overrides)
-    found = agree(communicator, lambda: _rows(trained, wanted))
+    found = rows_on_all_ranks(trained, lambda: _rows(trained, wanted))
     rows = found.rows
     predictor = agree(communicator, lambda: Predictor(trained, layer=wanted.layer, draws=wanted.draws))
     shape = (len(rows), *predictor.shape)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dtrain.data import changed, changed_rows, hold_out, record_of
+from dtrain.data import changed, changed_rows, hold_out, record_of, rows_record
 from dtrain.errors import ConfigError, DataError
+from dtrain.trainer import agree
+from dtrain.trainer.agreement import agree_on
 
 from .samples import check_scaling
 
@@ -28,6 +31,16 @@ class RunRows:
     rows: Rows
     split: str
     warnings: list[str]
+
+
+def rows_on_all_ranks(trained: Trained, find: Callable[[], RunRows]) -> RunRows:
+    """Return the samples that `find` returns. A collective; raises an error on all ranks where ranks read others."""
+    communicator = trained.replica.communicator
+    found = agree(communicator, find)
+    if communicator.size > 1:
+        facts = {"[data] record": {"samples": asdict(rows_record(found.rows))}}
+        agree_on(communicator, facts, "let every rank read the same data")
+    return found
 
 
 def rows_of_run(trained: Trained, split: str | None = None) -> RunRows:

@@ -17,6 +17,7 @@ from dtrain.engine import Replica, block_rows, resolve_shards
 from dtrain.errors import CheckpointError, ConfigError, listed
 from dtrain.registry import Registry, blaming
 from dtrain.trainer import agree
+from dtrain.trainer.agreement import agree_on
 from dtrain.trainer.checkpoint import BEST, SUFFIX, Checkpoint, name_of, newest
 from dtrain.trainer.cursor import DATA_SEED, read_run
 from dtrain.trainer.job import build_network, conform, find_parts
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 
 LAST = "last"
 """Asks for the newest checkpoint that is whole."""
+
+
+ONE_FOLDER = "let every rank read the same run folder"
+"""What to do about ranks that read other ones, such as copies on the disks of hosts."""
 
 
 @dataclass
@@ -109,6 +114,7 @@ def load_trained(
     config = agree(communicator, lambda: load(config_in(folder), overrides)) if overrides else own
     path, warnings = _agreed(communicator, folder / "checkpoints", wanted)
     checkpoint = agree(communicator, lambda: read_run(path))
+    agree_on(communicator, to_table(config) | {path.name: checkpoint.cursor}, ONE_FOLDER)
     return assemble(communicator, config, own, checkpoint, path, warnings)
 
 

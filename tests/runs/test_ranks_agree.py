@@ -14,6 +14,7 @@ import pytest
 from dtrain.communicator import SerialCommunicator, run_ranks
 from dtrain.config import load, to_table
 from dtrain.errors import ConfigError
+from dtrain.inference import Wanted, evaluate_run, predict_run
 from dtrain.trainer import build_job, train_session
 from dtrain.trainer.agreement import agree_on
 from tests.mpirun import run_mpirun
@@ -212,6 +213,53 @@ def test_a_dataset_that_draws_its_samples_on_each_rank_is_found(config, elsewher
     acme(OWN_DATA)
     (error, _) = errors_of([config({"data": {"name": "drawn"}})] * 2, elsewhere / "run")
     assert str(error).startswith("[data] record.train.content: expected the same on all ranks, ")
+
+
+def test_ranks_evaluate_and_predict_the_same_samples_or_none(config, elsewhere, acme):
+    acme(OWN_DATA)
+    x, y = np.load("points.npz")["x"], np.load("points.npz")["y"]
+    arrays = {"x": x[:20], "y": y[:20], "x_validation": x[20:26], "y_validation": y[20:26]}
+    other = arrays | {"x_validation": x[26:32]}
+    tables, folder = config({"data": {"name": "own"}}), elsewhere / "run"
+
+    def one(communicator):
+        import acme
+
+        acme.HERE.arrays = arrays
+        train_session(lambda: load(tables), communicator, folder)
+        evaluate_run(communicator, folder)
+        acme.HERE.arrays = other if communicator.rank == 1 else arrays
+        said = []
+        for call in (
+            lambda: evaluate_run(communicator, folder, split="validation"),
+            lambda: predict_run(communicator, folder, Wanted(elsewhere / "Y.npy", split="validation")),
+        ):
+            with pytest.raises(ConfigError) as raised:
+                call()
+            said.append(str(raised.value))
+        return said
+
+    for said in run_ranks(2, one):
+        assert said[0] == said[1]
+        assert said[0].startswith("[data] record.samples.content: expected the same on all ranks, ")
+    assert not (elsewhere / "Y.npy").exists()
+
+
+def test_ranks_read_the_same_checkpoint(config, elsewhere, on_ranks):
+    folders = [elsewhere / name / "run" for name in ("a", "b")]
+    for folder, lr in zip(folders, (0.05, 0.04), strict=True):
+        on_ranks(1, config({"optimizer.lr": lr}), folder)
+        text = (folder / "config.toml").read_text()
+        (folder / "config.toml").write_text(text.replace("lr = 0.04", "lr = 0.05"))
+
+    def one(communicator):
+        with pytest.raises(ConfigError) as raised:
+            evaluate_run(communicator, folders[communicator.rank])
+        return str(raised.value)
+
+    for said in run_ranks(2, one):
+        assert re.match(r"step-0000000012.safetensors.\S+: expected the same on all ranks, ", said)
+        assert said.endswith("; let every rank read the same run folder")
 
 
 def test_versions_are_compared(config, elsewhere, monkeypatch):
