@@ -220,7 +220,7 @@ def test_a_net_answers_for_every_pixel(upwards, loss):
         run = Job(communicator, net, made, Momentum(lr=2e-3), ArrayRows(x, y), batch_size=20,
                   metrics={"accuracy": Accuracy()})  # fmt: skip
         assert all(run.train(60))
-        return run.replica.digest(), evaluate(run.replica, run.figures, run.batches)
+        return run.replica.digest(), evaluate(run.replica, run.figures, run.blocks)
 
     (digest, figures), *_ = run_ranks(1, job)
     assert run_ranks(3, job) == [(digest, figures)] * 3
@@ -238,7 +238,7 @@ def test_an_autoencoder_finds_the_principal_components_and_its_encoder_serves_al
         run = Job(communicator, network(layers, (4,), np.float64), Mse(), Momentum(lr=0.02), ArrayRows(x, x),
                   batch_size=60)  # fmt: skip
         assert all(run.train(1000))
-        loss = evaluate(run.replica, run.figures, run.batches)["loss"]
+        loss = evaluate(run.replica, run.figures, run.blocks)["loss"]
         return {p.name: p.value.copy() for p in run.replica.network.parameters}, loss
 
     values, loss = run_ranks(3, job)[0]
