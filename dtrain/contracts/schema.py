@@ -9,8 +9,8 @@ TargetKind: TypeAlias = Literal["", "number", "class", "distribution", "labels"]
 """What a target is, if its source says so.
 
 "number": a quantity, (…) or (…, n). "class": a class 0 … K−1, (…). "distribution": weights of K classes that add
-up to 1, one-hot or soft, (…, K). "labels": several questions of two classes each, (…, K), 0 or 1. "": the source
-does not say; dtype, shape and values decide what it can be (see `Target`).
+up to 1, one-hot or soft, (…, K). "labels": several questions of two classes each, (…, K), 0 or 1, −1 or 1, or the
+probability of class 1. "": the source does not say; dtype, shape and values decide what it can be (see `Target`).
 """
 
 
