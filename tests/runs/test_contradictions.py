@@ -48,7 +48,8 @@ REFUSED = {
     ),
     "class weights": (
         {"loss.class_weights": [1.0, 2.0]},
-        "run.toml: [data], training samples: class_weights takes a weight for each of the network's 3 outputs, got 2",
+        "run.toml: [data], training samples: [loss] softmax_cross_entropy: expected as many class_weights as the network "
+        "has outputs, 3, got 2",
     ),
 }
 
