@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from dtrain import Array, Dataset, Rows
+from dtrain import Array, Dataset, Rows, Schema
 
 
 class Autoencode(Dataset):
@@ -21,9 +23,20 @@ class Autoencode(Dataset):
     examples = [{"of": {"name": "curve", "samples": 20}}]
 
     def __init__(self, of: Dataset) -> None:
+        self._of = of
+        self._take()
+
+    def _take(self) -> None:
+        of = self._of
         self.train = _Itself(of.train)
-        if of.validation is not None:
-            self.validation = _Itself(of.validation)
+        self.validation = None if of.validation is None else _Itself(of.validation)
+        self.schema = Schema(features=of.schema.features, target_kind="number")
+        self.warnings = of.warnings
+
+    def conform(self, recorded: Schema) -> None:
+        """Map the columns of the other dataset by name: samples and targets alike."""
+        self._of.conform(replace(self._of.schema, features=recorded.features))
+        self._take()
 
 
 class _Itself:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dtrain import ArrayRows, DataError, Dataset
+from dtrain import ArrayRows, DataError, Dataset, Schema
 from dtrain_plugins.datasets.autoencode import Autoencode
 from tests.plugins.support import registry
 
@@ -48,3 +48,25 @@ def test_the_other_dataset_is_named_in_the_config_and_its_errors_are_its_own():
         DataError, match=r"no\.npz: expected an archive written by numpy\.savez, got no such file"
     ):
         registry().bind("datasets", "autoencode", {"of": {"name": "npz", "path": "no.npz"}}, "[data]").build()
+
+
+def test_columns_are_mapped_by_name_in_samples_and_targets():
+    of = Given(ArrayRows(np.arange(6.0).reshape(2, 3)), ArrayRows(np.arange(3.0)[None]))
+    of.schema = Schema(("c", "a", "b"), ("kind",), ("cat", "dog"))
+    both = Autoencode(of)
+    assert both.schema == Schema(("c", "a", "b"), target_kind="number")
+    recorded = Schema(("a", "b", "c"), target_kind="number")
+    both.conform(recorded)
+    assert both.schema == recorded
+    for rows, expected in ((both.train, [[1, 2, 0], [4, 5, 3]]), (both.validation, [[1, 2, 0]])):
+        x, target = rows.rows(np.arange(len(rows)))
+        assert x.tolist() == target.tolist() == expected
+
+
+def test_columns_that_training_had_not_are_refused():
+    of = Given(ArrayRows(np.zeros((2, 1))))
+    of.schema = Schema(("x",))
+    with pytest.raises(
+        DataError, match=r"^expected the columns of training, got 'x' without 'a'; rename or add"
+    ):
+        Autoencode(of).conform(Schema(("a",), target_kind="number"))
