@@ -136,7 +136,7 @@ class Target:
 
     def _beyond(self, outputs: int) -> ValueError:
         classes = self.schema.classes
-        found = f"{self.high}, {classes[self.high]!r}" if classes else f"{self.high}"
+        found = f"{self.high}, {classes[self.high]!r}" if self.high < len(classes) else f"{self.high}"
         return ValueError(
             f"expected classes 0 to {outputs - 1}, one for each output of the network, but {self._name} holds {found}; "
             "correct the data, or give the last layer more units"

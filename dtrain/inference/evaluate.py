@@ -24,7 +24,7 @@ from .trained import LAST, Trained, load_trained
 if TYPE_CHECKING:
     from dtrain.communicator.protocol import Communicator
     from dtrain.config.overrides import Overrides
-    from dtrain.contracts import Rows
+    from dtrain.contracts import Rows, Schema
 
     from .not_finite import NotFinite
 
@@ -59,10 +59,13 @@ def evaluate_run(
     return Evaluation(figures, found.split, len(found.rows), trained.path, trained.cursor["step"], warnings)
 
 
-def figures_of(trained: Trained, rows: Rows, name: str, odd: NotFinite | None = None) -> dict[str, float]:
+def figures_of(
+    trained: Trained, rows: Rows, name: str, odd: NotFinite | None = None, schema: Schema | None = None
+) -> dict[str, float]:
     """Returns the loss and the metrics of the config on these samples. A collective.
 
-    odd: counts the rows that are not finite; None: nobody asks.
+    odd: counts the rows that are not finite; None: nobody asks. schema: what is known of the targets; None: what the
+    run knows of its own.
     """
     config, loss, output = trained.config, trained.loss, trained.network.output
     names = names_of([part.name for part in config.train.metrics])
@@ -72,7 +75,9 @@ def figures_of(trained: Trained, rows: Rows, name: str, odd: NotFinite | None = 
             raise DataError(f"{name} samples: expected at least one, got none")
         check_output(loss, output, config.loss.place)
         metrics = [trained.part("metrics", part) for part in config.train.metrics]
-        fit = Fit(trained.registry, output, loss, metrics, schema=trained.schema)
+        fit = Fit(
+            trained.registry, output, loss, metrics, schema=trained.schema if schema is None else schema
+        )
         check_targets(rows, fit, f"{name} samples")
         look = look_of(loss, output, config.loss.place)
         return Figures(loss, dict(zip(names, metrics, strict=True)), look), fit

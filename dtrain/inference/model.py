@@ -151,9 +151,10 @@ class Model:
         """
         check_choice(non_finite)
         odd, rows = NotFinite(), self._rows(x)
-        given = ArrayRows(rows.x, targets_of(self._trained, y, "y"))
+        targets, schema = targets_of(self._trained, y, "y")
+        given = ArrayRows(rows.x, targets)
         with self._own() as trained:
-            figures = figures_of(trained, given, "given", odd)
+            figures = figures_of(trained, given, "given", odd, schema)
         _tell(odd, non_finite)
         return figures
 

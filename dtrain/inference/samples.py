@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dtrain.contracts import ArrayRows, columns_of, numbers_of_classes
+from dtrain.contracts import ArrayRows, Schema, columns_of, numbers_of_classes
 from dtrain.errors import DataError
 
 if TYPE_CHECKING:
@@ -63,34 +63,40 @@ def check_scaling(trained: Trained, rows: Rows, where: str) -> None:
         )
 
 
-def targets_of(trained: Trained, y: Any, where: str) -> Array | None:
-    """Return targets as numbers; names of classes become the numbers that they had in training.
+def targets_of(trained: Trained, y: Any, where: str) -> tuple[Array | None, Schema]:
+    """Return targets as numbers, and what is known of them; names become the numbers of their classes in training.
 
-    Raises DataError for a class that was not in the training, and for what is no number.
+    Raises DataError for a class that was not in the training, and for what is no number or no array of rows.
     """
     if y is None:
-        return None
+        return None, Schema()
     classes = trained.schema.classes
-    array = np.asarray(y)
+    array = _array(y, where)
+    if array.ndim == 0:
+        raise DataError(f"{where}: expected a target for each sample, got a single one")
     if not classes or array.dtype.kind not in TEXT:
-        return numbers(y, where)
+        return numbers(array, where), Schema()
     names = [name.decode() if isinstance(name, bytes) else str(name) for name in array.reshape(-1)]
     unique, places = np.unique(np.array(names, object), return_inverse=True)
     try:
-        return numbers_of_classes(classes, tuple(unique))[places].reshape(array.shape)
+        return numbers_of_classes(classes, tuple(unique))[places].reshape(array.shape), trained.schema
     except DataError as error:
         raise DataError(f"{where}: {error}") from error
 
 
 def numbers(value: Any, where: str) -> Array:
     """Return an array of numbers. Raises DataError for what is none."""
-    try:
-        array = np.asarray(value)
-    except ValueError as error:  # rows of different lengths
-        raise DataError(f"{where}: expected an array, got what is none: {_line(error)}") from error
+    array = _array(value, where)
     if array.dtype.kind not in NUMBERS:
         raise DataError(f"{where}: expected numbers, got dtype {array.dtype}")
     return array
+
+
+def _array(value: Any, where: str) -> Array:
+    try:
+        return np.asarray(value)
+    except ValueError as error:  # rows of different lengths
+        raise DataError(f"{where}: expected an array, got what is none: {_line(error)}") from error
 
 
 def _with_rows(shape: Shape) -> str:

@@ -135,6 +135,15 @@ def test_a_data_frame_and_class_names_are_taken_by_name(named):
         model.predict(Frame(np.ones((1, 3)), ["b", "a", "c"]))
     with refused(DataError, f"y: {UNKNOWN.format('ant')}"):
         model.evaluate(x, ["ant", *kind[1:]])
+    with refused(DataError, "y: expected a target for each sample, got a single one"):
+        model.evaluate(x, "cat")
+    assert model.evaluate(x, np.eye(3)[np.arange(60) % 3]) == model.evaluate(x, kind)
+    with refused(
+        DataError,
+        "given samples: [loss] softmax_cross_entropy: expected classes 0 to 2, one for each output of the network, but "
+        "the target holds 3; correct the data, or give the last layer more units",
+    ):
+        model.evaluate(x, np.full(60, 3))
 
 
 def test_predictions_say_which_column_is_which_class(named, capsys):
