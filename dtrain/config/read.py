@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from dtrain.errors import ConfigError
 from dtrain.wording import shown
 
-from .checks import FLAG, NAMES, POSITIVE, STEM, WAIT, either, one_of, whole
+from .checks import FLAG, METRIC, NAMES, POSITIVE, STEM, WAIT, either, one_of, whole
 from .parts import read_data, read_layer, read_part, read_regularizer, read_schedule
 from .plain import copied
 from .schema import CheckpointConfig, Config, LayerPart, Part, PluginsConfig, ScaleConfig, TrainConfig
@@ -166,7 +166,7 @@ def _checkpoint(table: Table) -> CheckpointConfig:
         minutes=table.take("minutes", POSITIVE, 10.0),
         steps=table.take("steps", whole(1), None),
         keep=table.take("keep", whole(1), 3),
-        best=table.take("best", FLAG, True),
+        best=table.take("best", either(FLAG, METRIC), True),
     )
     table.finish()
     return config

@@ -120,8 +120,8 @@ class CheckpointConfig:
     """Between two checkpoints, besides `minutes`."""
     keep: int = 3
     """How many of the last ones stay."""
-    best: bool = True
-    """The best one stays, too."""
+    best: bool | str = True
+    """The best one stays, too: by the loss, or by the metric of this name."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,9 @@ class Schedule(Configurable):
     examples: ClassVar[list[dict[str, Any]]] = [{}]
     """How the checks build this part: options."""
 
+    metric: str = "loss"
+    """The figure that `observe` gets: "loss", or one of the run's metrics."""
+
     def __call__(self, step: int, steps: int, epoch: float) -> float:
         """Returns the factor for the update `step` of `steps` (0 ≤ step < steps), counted in the asked unit.
 
@@ -28,8 +31,11 @@ class Schedule(Configurable):
         """Returns what a user should know of a run of so many steps, in the asked unit, before it begins; or ""."""
         return ""
 
-    def observe(self, metric: float) -> None:
-        """Is told the validation loss (the training loss where nothing is held out) after each epoch."""
+    def observe(self, value: float) -> None:
+        """Take in the figure `metric` after each epoch: of the held-out samples, of the training if there are none.
+
+        Less is better: a metric of which more is better (`Metric.higher_is_better`) comes with its sign changed.
+        """
 
     def state(self) -> dict[str, Any]:
         """Returns what a checkpoint must keep, as JSON values."""

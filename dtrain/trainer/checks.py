@@ -44,6 +44,7 @@ def check_job(job: Job, ranks: int = 1) -> None:
         _check_regularizer(part, job.network)
     _check_samples(job)
     check_statistics(job, ranks)
+    _check_watched(job)
     check_schedules(job)
     check_output(job.loss, job.network.output, job.config.loss.place)
     where = job.config.data.where
@@ -59,6 +60,20 @@ def check_split(dataset: Dataset, part: DataPart) -> None:
             f"{part.where} validation: expected none, as the dataset {part.name!r} brings validation samples of its "
             f"own, {len(dataset.validation):,} of them, got {part.validation:g}; leave validation out"
         )
+
+
+def _check_watched(job: Job) -> None:
+    """Raises ConfigError for a schedule, or a best checkpoint, by a figure that the run does not measure."""
+    best, measured = job.config.checkpoint.best, ("loss", *job.metrics)
+    wanted = {"[checkpoint] best": best} if isinstance(best, str) else {}
+    for schedule, part in zip(job.schedules, job.config.schedules, strict=True):
+        wanted[f"{part.where} metric"] = schedule.metric
+    for where, name in wanted.items():
+        if name not in measured:
+            raise ConfigError(
+                f"{where}: expected a figure that the run measures, {', '.join(map(repr, measured))}, got {name!r}"
+                f"{did_you_mean(name, measured)}; add it to [train] metrics"
+            )
 
 
 def _check_size(network: Network) -> None:

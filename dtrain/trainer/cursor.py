@@ -68,6 +68,7 @@ class Cursor(TypedDict):
     train: Figures
     validation: Figures | None
     best: float | None
+    best_of: NotRequired[str]
     ended: str | None
     shards: Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
     input: NotRequired[list[Count]]

@@ -112,9 +112,18 @@ class Saving:
         self._last = monotonic()
         self._saved_step = step
 
-    def note_best(self, watched: float) -> None:
-        """After an epoch: the run as it is has to be kept when the watched loss was never lower."""
-        if self._config.best and watched < (inf if self._best is None else self._best):
+    @property
+    def _best_of(self) -> str:
+        """The figure by which the best checkpoint is chosen; empty: none is kept."""
+        best = self._config.best
+        return best if isinstance(best, str) else "loss" if best else ""
+
+    def note_best(self) -> None:
+        """After an epoch: note that the run as it is has to be kept if the figure was never better."""
+        if not self._best_of:
+            return
+        watched = self._trainer.watched(self._best_of)
+        if watched < (inf if self._best is None else self._best):
             self._best, self._best_due = watched, True
 
     def save_best(self) -> None:
@@ -190,6 +199,7 @@ class Saving:
             "train": trainer.train,
             "validation": trainer.validation,
             "best": self._best,
+            "best_of": self._best_of,
             "ended": ended,
             "shards": trainer.job.shards,
             "input": list(trainer.job.network.input_shape),
@@ -272,7 +282,8 @@ class Saving:
         trainer.position, trainer.step, trainer.skipped = (cursor[k] for k in ("position", "step", "skipped"))
         trainer.so_far.load_state(cursor["so_far"])
         trainer.train, trainer.validation = cursor["train"], cursor["validation"]
-        self._best, self._saved_step = cursor["best"], trainer.step
+        same = cursor.get("best_of", self._best_of) == self._best_of  # before there were others: the loss
+        self._best, self._saved_step = cursor["best"] if same else None, trainer.step
         trainer.stop_reason = cursor["ended"]
         for i, schedule in enumerate(trainer.job.schedules):
             load_state(schedule, cursor["schedules"][i], f"{path}: schedules[{i}]")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -103,10 +103,10 @@ class Driver:
         on_all_ranks(error)
         return error
 
-    def observe(self, metric: float) -> None:
-        """Tells every schedule the held-out loss after an epoch."""
+    def observe(self, watched: Callable[[str], float]) -> None:
+        """Give every schedule its figure after an epoch; watched: from a name to the figure, less being better."""
         for schedule in self._schedules:
-            schedule.observe(metric)
+            schedule.observe(watched(schedule.metric))
 
     def state(self) -> list[dict[str, Any]]:
         """Returns what a checkpoint must keep."""

@@ -405,16 +405,20 @@ class Trainer:
             raise epoch_not_finite(self.epoch)
         self.train = self.figures.result(so_far.sums, so_far.samples) | self._penalty()
         self.validation = self._evaluate()
-        watched = (self.validation or self.train)["loss"]
         self._tell_epoch()
         if self._whole():
             so_far.reset()
         if self._whole() or not self.limited:  # a run resumed after its time limit ends this epoch yet
-            self.driver.observe(watched)
+            self.driver.observe(self.watched)
             with self.at_length("in callbacks after an epoch"):
                 self.moments("after_epoch")
             self.drift.check(decisions_only=True)  # before ranks go different ways
-        self.saving.note_best(watched)
+        self.saving.note_best()
+
+    def watched(self, name: str) -> float:
+        """Return a figure of the last epoch, held-out if there is one, as a number of which less is better."""
+        value = (self.validation or self.train)[name]
+        return -value if self.higher_is_better[name] else value
 
     def _tell_epoch(self) -> None:
         line = epoch_line(self)

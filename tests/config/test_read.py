@@ -277,7 +277,11 @@ PREFER = 'x.toml: [plugins] prefer: expected a table such as { "optimizers.adam"
         ),
         ("checkpoint.minutes", 0, "x.toml: [checkpoint] minutes: expected a number > 0, got 0"),
         ("checkpoint.keep", 0, "x.toml: [checkpoint] keep: expected a whole number ≥ 1, got 0"),
-        ("checkpoint.best", 1, "x.toml: [checkpoint] best: expected true or false, got 1"),
+        (
+            "checkpoint.best",
+            1,
+            "x.toml: [checkpoint] best: expected true or false or the name of a metric, got 1",
+        ),
         ("plugins.block", "acme", 'x.toml: [plugins] block: expected a list of names, got "acme"'),
         ("plugins.prefer", "acme", PREFER + '"acme"'),
         ("plugins.prefer", {"a": {"b": 3}}, PREFER + "{ a = { b = 3 } }"),

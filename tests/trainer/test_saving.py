@@ -227,9 +227,9 @@ def test_what_a_rank_died_over_the_next_one_writes(take_over, train, monkeypatch
     """The best of the first epoch, copied aside by all ranks; rank 0 dies in the next step, with nothing written."""
     note_best, write, one_step = Saving.note_best, Saving._write, Trainer.one_step
 
-    def first_alone(self, watched):
+    def first_alone(self):
         if self._trainer.epoch == 1:
-            note_best(self, watched)
+            note_best(self)
 
     def slow(self, staged):
         communicator = self._trainer.communicator

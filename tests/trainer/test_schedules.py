@@ -66,8 +66,9 @@ def test_schedules_of_one_option_multiply_and_others_have_theirs():
 
 def test_all_are_told_the_figure_and_keep_their_state():
     _, schedules, drive = driver(SchedulePart(name="a"), SchedulePart(name="b", of="momentum"))
-    drive.observe(0.25)
-    assert [schedule.told for schedule in schedules] == [[0.25], [0.25]]
+    schedules[1].metric = "accuracy"
+    drive.observe({"loss": 0.25, "accuracy": -0.5}.__getitem__)
+    assert [schedule.told for schedule in schedules] == [[0.25], [-0.5]]
     _, others, again = driver(SchedulePart(name="a"), SchedulePart(name="b", of="momentum"))
     again.load_state(drive.state())
-    assert [schedule.told for schedule in others] == [[0.25], [0.25]]
+    assert [schedule.told for schedule in others] == [[0.25], [-0.5]]

@@ -9,16 +9,17 @@ from ..ranges import Between, Count, Natural, NotNegative, Share
 
 
 class Plateau(Schedule):
-    """Multiplies by `factor` when the held-out loss has not fallen for `patience` epochs.
+    """Multiplies by `factor` when a held-out figure has not improved for `patience` epochs.
 
-    It watches the validation loss after each epoch, the training loss where nothing is held out: totals over
-    all ranks, so all take the same decision. NaN is no improvement.
+    It watches the figure after each epoch, the training figure where nothing is held out: totals over all ranks, so
+    all take the same decision. NaN is no improvement.
 
-    factor: in (0, 1). patience: epochs without improvement that are waited for, ≥ 1; after the last of them the
-    factor falls (PyTorch waits for one more). minimum_change: an improvement is more than this, ≥ 0. relative:
-    whether it is a share of the best loss so far, as in PyTorch, or in units of the loss. cooldown: epochs after a
-    fall that do not count as waiting, ≥ 0. minimum: the least product of the factors, in [0, 1]. Raises ValueError
-    for an option out of range.
+    metric: "loss", or one of the run's metrics, which says itself whether more or less is better. factor: in (0,
+    1). patience: epochs without improvement that are waited for, ≥ 1; after the last of them the factor falls
+    (PyTorch waits for one more). minimum_change: an improvement is more than this, ≥ 0. relative: whether it is a
+    share of the best figure so far, as in PyTorch, or in units of the figure. cooldown: epochs after a fall that do
+    not count as waiting, ≥ 0. minimum: the least product of the factors, in [0, 1]. Raises ValueError for an option
+    out of range.
     """
 
     aliases = ("ReduceLROnPlateau",)
@@ -31,6 +32,7 @@ class Plateau(Schedule):
             "minimum": 0.01,
             "minimum_change": 0.01,
             "relative": False,
+            "metric": "accuracy",
         },
     ]
 
@@ -42,7 +44,9 @@ class Plateau(Schedule):
         cooldown: Natural = 0,
         minimum: Share = 0.0,
         relative: bool = True,
+        metric: str = "loss",
     ) -> None:
+        self.metric = metric
         self.factor, self.patience = factor, patience
         self.minimum_change, self.relative = minimum_change, relative
         self.cooldown, self.minimum = cooldown, minimum
@@ -51,10 +55,10 @@ class Plateau(Schedule):
     def __call__(self, step: int, steps: int, epoch: float) -> float:
         return self.now
 
-    def observe(self, metric: float) -> None:
+    def observe(self, value: float) -> None:
         cooling, self.cooling = self.cooling > 0, max(self.cooling - 1, 0)
-        if metric < self._threshold():
-            self.best, self.waited = metric, 0
+        if value < self._threshold():
+            self.best, self.waited = value, 0
         elif not cooling:
             self.waited += 1
             if self.waited >= self.patience:
@@ -62,7 +66,7 @@ class Plateau(Schedule):
                 self.waited, self.cooling = 0, self.cooldown
 
     def _threshold(self) -> float:
-        """Returns the loss below which there is an improvement."""
+        """Returns the value below which there is an improvement."""
         if self.best == inf:
             return inf
         return self.best - self.minimum_change * (abs(self.best) if self.relative else 1)

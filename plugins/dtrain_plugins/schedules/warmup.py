@@ -26,6 +26,8 @@ class Warmup(Schedule):
 
     def __init__(self, length: Count, start: Share = 0.0, then: Schedule | None = None) -> None:
         self.length, self.start, self.then = length, start, then
+        if then is not None:
+            self.metric = then.metric
 
     def __call__(self, step: int, steps: int, epoch: float) -> float:
         if step < self.length:
@@ -40,9 +42,9 @@ class Warmup(Schedule):
             return f"length {self.length} is more than there are, so that the factor ends at {end:.3g}"
         return "" if self.then is None else self.then.remark(steps - self.length)
 
-    def observe(self, metric: float) -> None:
+    def observe(self, value: float) -> None:
         if self.then is not None:
-            self.then.observe(metric)
+            self.then.observe(value)
 
     def state(self) -> dict[str, Any]:
         return {} if self.then is None else {"then": self.then.state()}

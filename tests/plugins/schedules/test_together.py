@@ -59,10 +59,10 @@ def test_a_plateau_goes_on_after_a_checkpoint():
 
     optimizer, drive = make()
     for loss in (1.0, 1.0):
-        drive.observe(loss)
+        drive.observe({"loss": loss}.__getitem__)
     again, resumed = make()
     resumed.load_state(drive.state())
     for one, other in ((optimizer, drive), (again, resumed)):
-        other.observe(1.0)
+        other.observe({"loss": 1.0}.__getitem__)
         other.drive(10)
         assert one.lr == pytest.approx(0.1 * 0.25 * 0.1)
