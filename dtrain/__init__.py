@@ -34,8 +34,9 @@ _HOME = {
     "Run": "dtrain.contracts",
     "Schedule": "dtrain.contracts",
     "Schema": "dtrain.contracts",
-    "Span": "dtrain.contracts",
     "Solver": "dtrain.contracts",
+    "Span": "dtrain.contracts",
+    "StatisticsOver": "dtrain.contracts",
     "Subset": "dtrain.contracts",
     "Taken": "dtrain.contracts",
     "Target": "dtrain.contracts",
@@ -44,7 +45,6 @@ _HOME = {
     "UpdateContext": "dtrain.contracts",
     "ValueExchange": "dtrain.contracts",
     "ValuePart": "dtrain.contracts",
-    "StatisticsOver": "dtrain.contracts",
     "Range": "dtrain.options",
     # what a part meets
     "Context": "dtrain.engine",
@@ -66,6 +66,7 @@ _HOME = {
     "PluginError": "dtrain.errors",
     "UserError": "dtrain.errors",
     "did_you_mean": "dtrain.errors",
+    "shortlist": "dtrain.errors",
     # running
     "train": "dtrain.api",
     "verify": "dtrain.api",
@@ -120,6 +121,7 @@ if TYPE_CHECKING:
     from dtrain.errors import PluginError as PluginError
     from dtrain.errors import UserError as UserError
     from dtrain.errors import did_you_mean as did_you_mean
+    from dtrain.errors import shortlist as shortlist
     from dtrain.inference import Model as Model
     from dtrain.options import Range as Range
     from dtrain.parameter import Parameter as Parameter

@@ -16,7 +16,7 @@ DtrainError
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from .nearest import nearest
 
@@ -59,7 +59,7 @@ class RunError(DtrainError):
 
 
 class OptionError(RunError, ValueError):
-    """An option of a part set to a value outside its range: a ValueError to whoever builds the part."""
+    """An option of a part set to a value outside its range; a ValueError, too, so that building a part raises one."""
 
 
 class NonFiniteError(RunError):
@@ -82,6 +82,11 @@ def did_you_mean(word: str, known: Iterable[str], aliases: Mapping[str, str] | N
     """Returns `; did you mean 'x'?` for the known word nearest to `word`, or nothing; aliases: as of `nearest`."""
     near = nearest(word, known, aliases)
     return f"; did you mean {near!r}?" if near is not None else ""
+
+
+def shortlist(names: Sequence[str]) -> str:
+    """Return the first eight names in their order, quoted and joined for a message: `'a', 'b'`, then `…` for more."""
+    return ", ".join(map(repr, names[:8])) + (", …" if len(names) > 8 else "")
 
 
 def listed(names: Iterable[str]) -> str:

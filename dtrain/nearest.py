@@ -1,4 +1,4 @@
-"""Which known name somebody meant by a wrong one: spelling, then abbreviations, then likeness."""
+"""The known name nearest to a wrong one: spelling, then abbreviations, then likeness."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ALIKE = 0.6
 
 
 def nearest(word: str, known: Iterable[str], aliases: Mapping[str, str] | None = None) -> str | None:
-    """Returns the known name that is meant by `word`, or None.
+    """Return the known name that `word` stands for, or None.
 
     In this order: a name of the same letters, whatever the case and what stands between them (`LeakyReLU`); the same
     without the kind of part and the number of axes (`MSELoss`, `BatchNorm1d`); one of the same initials (`BCELoss`);
@@ -69,7 +69,7 @@ def _stripped(tokens: list[str]) -> str:
 
 
 def _initials(a: list[str], b: list[str]) -> bool:
-    """Tells whether one is a word of the other's first letters."""
+    """Return whether one is a word of the other's first letters."""
     return any(
         len(full) > 1 and len(short) == len(full) and short == "".join(token[0] for token in full)
         for short, full in ((_stripped(a), b), (_stripped(b), a))
@@ -81,7 +81,7 @@ def _leads(known: list[str], word: list[str]) -> bool:
 
 
 def _short_for(a: str, b: str) -> bool:
-    """Tells whether one is the other, cut short: `norm`, `avg`."""
+    """Return whether one is the other, cut short: `norm`, `avg`."""
     short, full = sorted((a, b), key=len)
     if a == b:
         return True

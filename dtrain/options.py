@@ -72,7 +72,7 @@ def fault(value: Any, annotation: Any) -> str | None:
 
 
 def is_number(value: Any) -> bool:
-    """Tells whether this is a number; true and false are none."""
+    """Return whether this is a number; True and False are none."""
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
@@ -91,7 +91,7 @@ def check(name: str, value: Any, annotation: Any, error: type[ValueError] = Valu
 
 
 def ranged(annotation: Any) -> bool:
-    """Tells whether there is a Range in an annotation."""
+    """Return whether there is a Range in an annotation."""
     return isinstance(annotation, Range) or any(map(ranged, typing.get_args(annotation)))
 
 

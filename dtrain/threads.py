@@ -25,10 +25,10 @@ WANTED = "DTRAIN_THREADS"
 _OWN = {"openblas": "OPENBLAS_NUM_THREADS", "mkl": "MKL_NUM_THREADS", "blis": "BLIS_NUM_THREADS"}
 """What a library reads before OMP_NUM_THREADS."""
 
-_ours: dict[str, str] = {}
+_set_variables: dict[str, str] = {}
 """Variables, and what dtrain has set them to in this process."""
 
-_told: dict[str, int] = {}
+_set_libraries: dict[str, int] = {}
 """Files of loaded libraries, and the threads that dtrain has given them."""
 
 
@@ -58,14 +58,14 @@ def set_threads(count: int) -> None:
 
     A variable that is not set gets what the user's others say, the first of VARIABLES first: a library prefers its own
     to OMP_NUM_THREADS. DTRAIN_THREADS counts for more than what was set for other programs, too. Works through the
-    environment before NumPy is imported, and through the loaded libraries after it; there a lower limit that somebody
-    else has set (by threadpoolctl, or in the library) stays.
+    environment before NumPy is imported, and through the loaded libraries after it; there a lower limit that was set
+    by other code (by threadpoolctl, or in the library) stays.
     """
     users = {} if os.environ.get(WANTED) else set_by_user(os.environ)
     said = next(iter(users.values()), count)
     for name in VARIABLES:
         if name not in users:
-            os.environ[name] = _ours[name] = str(said)
+            os.environ[name] = _set_variables[name] = str(said)
     if "numpy" in sys.modules:
         _limit(users, said)
 
@@ -73,14 +73,16 @@ def set_threads(count: int) -> None:
 def set_by_user(environ: Mapping[str, str]) -> dict[str, int]:
     """Returns the threads that variables ask for which dtrain has not set itself in this process."""
     found = {
-        name: _first(environ.get(name, "")) for name in VARIABLES if environ.get(name) != _ours.get(name)
+        name: _first(environ.get(name, ""))
+        for name in VARIABLES
+        if environ.get(name) != _set_variables.get(name)
     }
     return {name: count for name, count in found.items() if count}
 
 
 def environment_of_user() -> dict[str, str]:
     """Returns the environment without what dtrain has set: a process that is started decides by itself."""
-    return {name: value for name, value in os.environ.items() if _ours.get(name) != value}
+    return {name: value for name, value in os.environ.items() if _set_variables.get(name) != value}
 
 
 def _first(text: str) -> int:
@@ -94,7 +96,7 @@ def _limit(users: Mapping[str, int], said: int) -> None:
 
     for library in ThreadpoolController().lib_controllers:
         wanted = users.get(_OWN.get(library.internal_api, ""), users.get("OMP_NUM_THREADS", said))
-        if not os.environ.get(WANTED) and library.num_threads != _told.get(library.filepath):
+        if not os.environ.get(WANTED) and library.num_threads != _set_libraries.get(library.filepath):
             wanted = min(wanted, library.num_threads)
         library.set_num_threads(wanted)
-        _told[library.filepath] = wanted
+        _set_libraries[library.filepath] = wanted

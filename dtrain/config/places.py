@@ -55,7 +55,7 @@ def _keys(schema: type) -> list[str]:
 PLACES = {place: _keys(schema) for place, schema in _SCHEMAS.items()} | _OF_CONTRACTS
 
 
-def meant(key: str, known: list[str], place: str | None = None) -> str:
+def suggestion(key: str, known: list[str], place: str | None = None) -> str:
     """Returns `; did you mean …?` for a key that the table at `place` does not know, or nothing.
 
     known: the keys of that table. place: None for the options of a part. A key of another table counts for more than

@@ -9,7 +9,7 @@ from dtrain.errors import ConfigError, listed
 from dtrain.wording import shown
 
 from .checks import Check, WrongValueError
-from .places import meant
+from .places import suggestion
 
 REQUIRED: Any = object()
 
@@ -59,7 +59,7 @@ class Table:
                 place = f"in {self.place}" if self.place else "at the top level"
                 raise ConfigError(
                     f"{at(self.source, f'unknown key {key!r} {place}')}"
-                    f"{meant(key, list(known), self.place)}; known: {listed(known)}"
+                    f"{suggestion(key, list(known), self.place)}; known: {listed(known)}"
                 )
 
     def error(self, key: str, expected: str, value: object) -> ConfigError:

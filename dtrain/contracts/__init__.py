@@ -3,7 +3,7 @@
 from .activation import Activation
 from .callback import Callback, Run
 from .configurable import number_options
-from .dataset import ArrayRows, Dataset, MappedRows, Rows, Subset, columns_of, numbers_of_classes, own_numbers
+from .dataset import ArrayRows, Dataset, Rows, Subset, columns_of, numbers_of_classes, own_numbers
 from .exchange import Exchange, GradientExchange, GradientPart, Messages, Moves, ValueExchange, ValuePart
 from .initializer import Initializer
 from .layer import Layer, StatisticsOver
@@ -49,7 +49,6 @@ __all__ = [
     "Initializer",
     "Layer",
     "Loss",
-    "MappedRows",
     "Messages",
     "Metric",
     "Moves",

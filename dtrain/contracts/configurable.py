@@ -23,9 +23,8 @@ class Configurable:
 
 def _checked(init: Callable[..., None]) -> Callable[..., None]:
     signature = inspect.signature(init)
-    ranges: dict[str, Any] | None = (
-        None  # read when a first part is built: annotations may name later classes
-    )
+    # Read when a first part is built, as annotations may name classes that are defined later.
+    ranges: dict[str, Any] | None = None
 
     @wraps(init)
     def checked(self: Any, *arguments: Any, **options: Any) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
-from dtrain.errors import DataError
+from dtrain.errors import DataError, shortlist
 
 from .configurable import Configurable
 from .schema import Schema
@@ -153,7 +153,8 @@ def _matching(recorded: Schema, found: Schema) -> tuple[Array | None, Array | No
     """Return (columns, classes) for `MappedRows`; None for what is as recorded already."""
     if recorded.target_kind and found.target_kind and recorded.target_kind != found.target_kind:
         raise DataError(
-            f"expected a target of kind {recorded.target_kind!r}, as in training, got {found.target_kind!r}"
+            f"expected a target of kind {recorded.target_kind!r}, as in training, got {found.target_kind!r}; "
+            "correct the target"
         )
     columns = columns_of(recorded.features, found.features)
     if recorded.targets and not found.targets:  # samples without a target, to predict for
@@ -174,12 +175,12 @@ def columns_of(recorded: tuple[str, ...], found: tuple[str, ...]) -> Array | Non
     for name in recorded:
         if name not in place:
             raise DataError(
-                f"expected the columns of training, got {some(found)} without {name!r}; rename or add the column"
+                f"expected the columns of training, got {shortlist(found)} without {name!r}; rename or add the column"
             )
     for name in found:
         if name not in recorded:
             raise DataError(
-                f"expected the columns of training, {some(recorded)}, got {name!r} too; leave it out"
+                f"expected the columns of training, {shortlist(recorded)}, got {name!r} too; leave it out"
             )
     return np.array([place[name] for name in recorded], np.intp)
 
@@ -193,12 +194,7 @@ def numbers_of_classes(recorded: tuple[str, ...], found: tuple[str, ...]) -> Arr
     unknown = [name for name in found if name not in place]
     if unknown:
         raise DataError(
-            f"expected the classes of training, {some(recorded)}, got {unknown[0]!r} too; "
+            f"expected the classes of training, {shortlist(recorded)}, got {unknown[0]!r} too; "
             "correct its rows, or train a new run"
         )
     return np.array([place[name] for name in found], np.int64)
-
-
-def some(names: tuple[str, ...]) -> str:
-    """Return the first names, quoted, for a message."""
-    return ", ".join(repr(name) for name in names[:8]) + (", …" if len(names) > 8 else "")

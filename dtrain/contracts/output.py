@@ -30,6 +30,11 @@ class Span:
         """Return the range of x where x > 0, and below(x) elsewhere; below: as f of `image`."""
         return self if self.low >= 0 else self.image(lambda x: x if x > 0 else below(x))
 
+    @property
+    def bounds(self) -> Span:
+        """The range of the same numbers in other places, which add up to 1 no longer."""
+        return Span(self.low, self.high)
+
     def __str__(self) -> str:
         if self.distribution:
             return "distributions over the last dimension"

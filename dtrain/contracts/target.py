@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .dataset import some
+from dtrain.errors import shortlist
+
 from .schema import Schema, TargetKind
 
 if TYPE_CHECKING:
@@ -80,10 +81,6 @@ class Target:
         """The greatest of all numbers; 0 if there is none."""
         return self.values.max() if self.values.size else 0
 
-    def can_be(self, kind: TargetKind) -> bool:
-        """Return whether type, values and source allow to read them as this kind, whatever the network gives."""
-        return not self.reason(kind)
-
     def reason(self, kind: TargetKind) -> str:
         """Return why they cannot be read as this kind, as the end of a sentence about the target; "": they can."""
         if kind not in self._reasons:
@@ -92,7 +89,7 @@ class Target:
 
     def fits(self, kind: TargetKind, output: Output) -> bool:
         """Return whether type, values, source and shape allow to read them as this kind for this output."""
-        return self.can_be(kind) and self.shape in _shapes(kind, output.shape)
+        return not self.reason(kind) and self.shape in _shapes(kind, output.shape)
 
     def read(self, kinds: Sequence[TargetKind], output: Output) -> TargetKind:
         """Return the first of these kinds that fits type, values, source and the shape of the network's output.
@@ -122,7 +119,7 @@ class Target:
         if classes:
             if kind == "class" or (kind == "labels" and len(classes) == 2):
                 return ""
-            return f"is text with the classes {some(classes)}"
+            return f"is text with the classes {shortlist(classes)}"
         if kind not in _IMPLIED[said] or (said == "class" and kind == "number" and self.reason("labels")):
             return f"holds {WORDS[said]}, as its source says"
         return ""
@@ -156,11 +153,11 @@ class Target:
         if self.low >= 0 and self.high <= 1:
             return ""
         values = self.values
-        odd = values[~((values == 1) | (values == -1))]
-        if not odd.size:
+        others = values[~((values == 1) | (values == -1))]
+        if not others.size:
             return ""
-        mixed = odd[(odd == 0)].size and self.low == -1 and self.high == 1
-        return "holds -1, 0 and 1 together" if mixed else f"holds {_worst(odd)}"
+        mixed = (others == 0).any() and self.low == -1 and self.high == 1
+        return "holds -1, 0 and 1 together" if mixed else f"holds {_worst(others)}"
 
     def _no_distribution(self) -> str:
         values = self.values
@@ -192,5 +189,5 @@ def _shapes(kind: TargetKind, output: Shape) -> list[Shape]:
     return [output, ()]
 
 
-def _worst(odd: Array) -> Any:
-    return odd[np.abs(odd).argmax()]
+def _worst(others: Array) -> Any:
+    return others[np.abs(others).argmax()]

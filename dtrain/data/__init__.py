@@ -2,17 +2,15 @@
 
 from .batches import Batch, Batches
 from .blocks import Block, Blocks
-from .record import ArrayRecord, DataRecord, RowsRecord, changed, changed_rows, record_of, rows_record
+from .record import DataRecord, changed, changed_rows, record_of, rows_record
 from .split import hold_out
 
 __all__ = [
-    "ArrayRecord",
     "Batch",
     "Batches",
     "Block",
     "Blocks",
     "DataRecord",
-    "RowsRecord",
     "changed",
     "changed_rows",
     "hold_out",

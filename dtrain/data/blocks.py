@@ -60,7 +60,7 @@ class Blocks:
                 yield self._block(index, shard)
 
     def _block(self, index: int, shard: int) -> Block:
-        with np.errstate(over="ignore"):  # numbers beyond the dtype become infinite, and are told of
+        with np.errstate(over="ignore"):  # numbers beyond the dtype become infinite, and are counted
             (batch,) = self._batches.cut(index)
         where = slice(batch.place, batch.place + len(batch.x))
         x, y = self._filled(batch.x), None if batch.y is None else self._filled(batch.y)

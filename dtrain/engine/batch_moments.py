@@ -30,8 +30,8 @@ _ZERO = np.zeros(())
 class BatchMoments:
     """Merges the shards' sums in the tree; keeps the arrays that this takes. All calls are blocking collectives.
 
-    x: (rows·per_row, width). empty: gives scratch. mend: whether numbers are taken once more, made smaller where their
-    squares overflow, less their mean where that is far from 0: all ranks see that in the same totals.
+    x: (rows·per_row, width). empty: gives scratch. correct: whether sums are taken once more, of smaller numbers where
+    their squares overflow, of x less its mean where that is far from 0: all ranks see that in the same totals.
     """
 
     def __init__(self, empty: Callable[..., Array]) -> None:
@@ -40,7 +40,7 @@ class BatchMoments:
         self._numbers: dict[tuple[int, str], Array] = {}
 
     def of_all(
-        self, x: Array, per_row: int, layout: Layout, totals: Totals, mend: bool = True
+        self, x: Array, per_row: int, layout: Layout, totals: Totals, correct: bool = True
     ) -> tuple[int, Array, Array]:
         """Returns the count, and mean and variance of each column, (width,)."""
         char = x.dtype.char
@@ -54,17 +54,17 @@ class BatchMoments:
             np.maximum(variance, _ZERO, out=variance)
         if wide != narrow:
             mean, variance = mean.astype(narrow), variance.astype(narrow)
-        if mend and char in SMALLER and not isfinite(variance.dot(variance).real):
-            again = self.of_all(self._smaller(x), per_row, layout, totals, mend=False)
-            mean, variance = _mended(char, (mean, variance), again[1:])
-        if mend and (far := _far(char, mean, variance)) is not None:
+        if correct and char in SMALLER and not isfinite(variance.dot(variance).real):
+            again = self.of_all(self._smaller(x), per_row, layout, totals, correct=False)
+            mean, variance = _corrected(char, (mean, variance), again[1:])
+        if correct and (far := _far(char, mean, variance)) is not None:
             centred = np.subtract(x, mean, self._empty(x.shape, x.dtype))
-            again = self.of_all(centred, per_row, layout, totals, mend=False)
+            again = self.of_all(centred, per_row, layout, totals, correct=False)
             variance = np.where(far, again[2], variance)
         return count, mean, variance
 
     def of_groups(
-        self, x: Array, per_row: int, group: int, layout: Layout, totals: Totals, mend: bool = True
+        self, x: Array, per_row: int, group: int, layout: Layout, totals: Totals, correct: bool = True
     ) -> tuple[Array, Array, Array]:
         """Returns the count of each group, int64 (groups,), and mean and variance, (groups, width)."""
         char = x.dtype.char
@@ -79,14 +79,14 @@ class BatchMoments:
         if narrow != "D":
             np.maximum(variance, _ZERO, out=variance)
         mean, variance = mean.astype(narrow), variance.astype(narrow)
-        if mend and char in SMALLER and not np.isfinite(variance).all():
-            again = self.of_groups(self._smaller(x), per_row, group, layout, totals, mend=False)
-            mean, variance = _mended(char, (mean, variance), again[1:])
-        if mend and (far := _far(char, mean, variance)) is not None:
+        if correct and char in SMALLER and not np.isfinite(variance).all():
+            again = self.of_groups(self._smaller(x), per_row, group, layout, totals, correct=False)
+            mean, variance = _corrected(char, (mean, variance), again[1:])
+        if correct and (far := _far(char, mean, variance)) is not None:
             shards = np.arange(totals.first, totals.first + layout.shards)
             centres = mean.take(np.repeat(shards // group, np.array(layout.sizes) * per_row), axis=0)
             again = self.of_groups(
-                np.subtract(x, centres, centres), per_row, group, layout, totals, mend=False
+                np.subtract(x, centres, centres), per_row, group, layout, totals, correct=False
             )
             variance = np.where(far, again[2], variance)
         return count, mean, variance
@@ -126,14 +126,14 @@ class BatchMoments:
 
 
 def _far(char: str, mean: Array, variance: Array) -> Array | None:
-    """Tells which means are too far from 0, in deviations, for squares about it; None: none of them."""
+    """Return which means are so many deviations from 0 that squares about 0 lose the variance; None: none of them."""
     if char not in FAR:
         return None
     far: Array = variance.real < FAR[char] * np.multiply(mean, mean).real
     return far if np.count_nonzero(far) else None
 
 
-def _mended(char: str, found: tuple[Array, Array], of_smaller: tuple[Array, Array]) -> tuple[Array, Array]:
+def _corrected(char: str, found: tuple[Array, Array], of_smaller: tuple[Array, Array]) -> tuple[Array, Array]:
     """Returns mean and variance, from those of the smaller numbers where squares have overflowed."""
     scale = SMALLER[char]
     good = np.isfinite(found[1])

@@ -81,7 +81,7 @@ def find_way(shape: Shape, columns: int, x_dtype: Any, w_dtype: Any, rows_first:
 
 
 def _alike(way: Way, x: Array, w: Array) -> bool:
-    """Tells whether the rows of a block have the same bits at other places in it."""
+    """Return whether the rows of a block have the same bits at other places in it."""
     y = _product(way, x, w)
     orders = (np.argsort(_numbers((len(x),), np.float64, which)) for which in range(ORDERS))
     return all((_product(way, x[order], w) == y[order]).all() for order in orders)

@@ -60,12 +60,12 @@ def evaluate_run(
 
 
 def figures_of(
-    trained: Trained, rows: Rows, name: str, odd: NotFinite | None = None, schema: Schema | None = None
+    trained: Trained, rows: Rows, name: str, not_finite: NotFinite | None = None, schema: Schema | None = None
 ) -> dict[str, float]:
     """Returns the loss and the metrics of the config on these samples. A collective.
 
-    odd: counts the rows that are not finite; None: nobody asks. schema: what is known of the targets; None: what the
-    run knows of its own.
+    not_finite: counts the rows that are not finite; None: they are not counted. schema: of these targets; None: that of
+    the run.
     """
     config, loss, output = trained.config, trained.loss, trained.network.output
     names = names_of([part.name for part in config.train.metrics])
@@ -83,6 +83,6 @@ def figures_of(
         return Figures(loss, dict(zip(names, metrics, strict=True)), look), fit
 
     figures, fit = agree(trained.replica.communicator, checked)
-    look_at = None if odd is None else partial(odd.look_at, rows)
+    look_at = None if not_finite is None else partial(not_finite.look_at, rows)
     with np.errstate(all="ignore"), blaming(trained.registry):
         return evaluate(trained.replica, figures, trained.blocks(rows, fit), name, look_at)

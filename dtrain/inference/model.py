@@ -141,7 +141,7 @@ class Model:
             for where, found in predictor.blocks(rows):
                 for array, block in zip(arrays, found, strict=True):
                     array[where] = block
-        _tell(predictor.odd, non_finite)
+        _warn(predictor.not_finite, non_finite)
         return arrays
 
     def evaluate(self, x: Any, y: Any = None, *, non_finite: NonFinite = "warn") -> dict[str, float]:
@@ -150,20 +150,20 @@ class Model:
         y: (n, …), targets as in training, classes by name or number; None for a loss that needs none.
         """
         check_choice(non_finite)
-        odd, rows = NotFinite(), self._rows(x)
+        not_finite, rows = NotFinite(), self._rows(x)
         targets, schema = targets_of(self._trained, y, "y")
         given = ArrayRows(rows.x, targets)
         with self._own() as trained:
-            figures = figures_of(trained, given, "given", odd, schema)
-        _tell(odd, non_finite)
+            figures = figures_of(trained, given, "given", not_finite, schema)
+        _warn(not_finite, non_finite)
         return figures
 
     def _rows(self, x: Any) -> ArrayRows:
         return rows_of(self._trained, x, "x")
 
 
-def _tell(odd: NotFinite, non_finite: NonFinite) -> None:
-    for message in checked([odd], "x", non_finite):
+def _warn(not_finite: NotFinite, non_finite: NonFinite) -> None:
+    for message in checked([not_finite], "x", non_finite):
         warnings.warn(message, stacklevel=4)
 
 

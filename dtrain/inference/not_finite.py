@@ -31,10 +31,10 @@ class NotFinite:
         x = block.batch.x[: block.rows]
         if np.isfinite(x).all():
             return
-        odd = np.flatnonzero(~np.isfinite(x.reshape(len(x), -1)).all(axis=1))
+        places = np.flatnonzero(~np.isfinite(x.reshape(len(x), -1)).all(axis=1))
         if not self.count:
-            self.first = int(own_numbers(rows, block.where.start + odd[:1])[0])
-        self.count += len(odd)
+            self.first = int(own_numbers(rows, block.where.start + places[:1])[0])
+        self.count += len(places)
 
 
 def check_choice(non_finite: object) -> None:
@@ -48,10 +48,10 @@ def check_choice(non_finite: object) -> None:
 
 def checked(found: Sequence[NotFinite], where: str, non_finite: NonFinite) -> list[str]:
     """Returns warnings of such rows. found: each rank's. Raises DataError where they are refused."""
-    odd = [one for one in found if one.count]
-    if not odd or non_finite == "allow":
+    counted = [one for one in found if one.count]
+    if not counted or non_finite == "allow":
         return []
-    count, first = sum(one.count for one in odd), min(one.first for one in odd)
+    count, first = sum(one.count for one in counted), min(one.first for one in counted)
     if non_finite == "refuse":
         raise DataError(
             f"{where}: expected finite numbers, got {count:,} row{'s' * (count > 1)} with NaN, infinity or a number "

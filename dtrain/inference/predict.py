@@ -83,11 +83,11 @@ def predict_run(communicator: Communicator, folder: Path, wanted: Wanted) -> Pre
     classes = trained.schema.classes if named else ()
     outputs = [output_for(path, option, shape, predictor.dtype, classes) for option, path in _outputs(wanted)]
     try:
-        odd = _write(communicator, predictor, rows, outputs, wanted)
+        more = _write(communicator, predictor, rows, outputs, wanted)
     except BaseException:
         _abandon(outputs, speaks)
         raise
-    warnings = trained.warnings + found.warnings + odd
+    warnings = trained.warnings + found.warnings + more
     return Prediction(shape, str(predictor.dtype), trained.path, trained.cursor["step"], warnings, classes)
 
 
@@ -136,9 +136,12 @@ def _write(
     problems = [problem for problem in communicator.share(predictor.problem) if problem is not None]
     if problems:
         raise on_all_ranks(DataError(problems[0]))
-    odd = [NotFinite(*one) for one in communicator.share([predictor.odd.count, predictor.odd.first])]
+    counts = [
+        NotFinite(*one)
+        for one in communicator.share([predictor.not_finite.count, predictor.not_finite.first])
+    ]
     source = "the samples" if wanted.input is None else str(wanted.input)
-    warnings = agree(communicator, lambda: checked(odd, source, wanted.non_finite))
+    warnings = agree(communicator, lambda: checked(counts, source, wanted.non_finite))
     each(lambda output: output.finish(), speaks)
     return warnings
 

@@ -34,8 +34,8 @@ class Predictor:
     of what users see (their equations 5 and 6 without the model's own noise τ⁻¹). What is drawn is a function of the
     seed, the draw and the sample's place in the input; batch norm keeps to its running statistics.
 
-    shape, dtype: of one prediction. problem: why samples could not be used. odd: rows that hold values that are not
-    finite; they pass through.
+    shape, dtype: of one prediction. problem: why samples could not be used. not_finite: the rows with NaN or infinity,
+    which pass through.
     Raises ConfigError for a layer that does not exist, and for draws of a network that draws nothing.
     """
 
@@ -46,7 +46,7 @@ class Predictor:
         self._raw = raw or layer is not None
         self._until = None if layer is None else _place_of(layer, trained.network)
         self.problem: str | None = None
-        self.odd = NotFinite()
+        self.not_finite = NotFinite()
         y = self._try()
         self.shape = y.shape[1:]
         self.dtype = y.dtype if draws is None or y.dtype.kind == "f" else trained.network.dtype
@@ -68,7 +68,7 @@ class Predictor:
         """Yields which rows, and (y,) or (mean, spread) of them, good until the next: this rank's rows, in order."""
         for block in self._trained.blocks(rows):
             self.problem = self.problem or block.batch.problem
-            self.odd.look_at(rows, block)
+            self.not_finite.look_at(rows, block)
             with np.errstate(all="ignore"), blaming(self._trained.registry):
                 found = self._of(block.batch)
             yield block.where, tuple(array[: block.rows] for array in found)

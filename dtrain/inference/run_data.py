@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
     from .trained import Trained
 
-SPLITS = ("validation", "train", "all")
-"""The samples held out; those trained on; the dataset's training samples, held out or not."""
-
 
 @dataclass(frozen=True)
 class RunRows:
@@ -46,7 +43,8 @@ def rows_on_all_ranks(trained: Trained, find: Callable[[], RunRows]) -> RunRows:
 def rows_of_run(trained: Trained, split: str | None = None) -> RunRows:
     """Return samples of the config's dataset.
 
-    split: one of `SPLITS`; None: all samples of data that were named by a change of the config, else "validation".
+    split: "validation", the samples held out; "train", those trained on; "all", the dataset's training samples, held
+    out or not; None: all samples of data that were named by a change of the config, else "validation".
     Raises ConfigError or DataError where there are none that fit, and for a split of held-out samples where it is not
     certain which samples the training held out: the data, or how they are divided, have changed.
     """

@@ -37,9 +37,9 @@ def rows_of(trained: Trained, x: Any, where: str) -> ArrayRows:
 
 
 def _columns_by_name(trained: Trained, x: Any, where: str) -> Any:
-    names = getattr(x, "column_names", None) or getattr(
-        x, "columns", None
-    )  # of pyarrow, or of pandas and polars
+    names = getattr(x, "column_names", None)  # of pyarrow
+    if names is None:
+        names = getattr(x, "columns", None)  # of pandas and polars
     features = trained.schema.features
     if names is None or not features:
         return x

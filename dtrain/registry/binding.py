@@ -100,9 +100,11 @@ class Binder:
 def _check_names(signature: Signature, options: Mapping[str, Any], who: str) -> None:
     for name in options:
         if not signature.takes(name):
-            from dtrain.config.places import meant  # for the message alone
+            from dtrain.config.places import suggestion  # not at start-up: the registry alone reads no config
 
-            raise ConfigError(f"{who} has no option {name!r}{meant(name, [*signature.options])}; {signature}")
+            raise ConfigError(
+                f"{who} has no option {name!r}{suggestion(name, [*signature.options])}; {signature}"
+            )
     missing = signature.missing(options)
     if missing:
         raise ConfigError(f"{who} needs the option {missing[0]!r}; {signature}")

@@ -43,7 +43,7 @@ def convert(value: Any, annotation: Any, where: str, bind: BindPart) -> Any:
 
 
 def special(annotation: Any) -> bool:
-    """Tells whether paths, parts or ranges are inside, which msgspec does not know."""
+    """Return whether an annotation holds paths, parts or ranges, which msgspec does not know."""
     if (
         isinstance(annotation, Range)
         or kind_of(annotation)

@@ -1,4 +1,4 @@
-"""Which failures follow from which: the one to mend first, and what will go with it."""
+"""Which failures follow from which: the one to correct first, and what will go with it."""
 
 from __future__ import annotations
 

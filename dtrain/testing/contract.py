@@ -45,7 +45,7 @@ def _limited(subject: Subject) -> Iterator[None]:
         subject.kind == "datasets"
         or not hasattr(signal, "setitimer")
         or threading.current_thread() is not threading.main_thread()
-        or signal.getitimer(signal.ITIMER_REAL)[0]  # somebody else's
+        or signal.getitimer(signal.ITIMER_REAL)[0]  # in use by other code
     ):
         yield
         return
@@ -66,5 +66,5 @@ def _blocked(_: int, frame: FrameType | None) -> None:
     )
     raise Failure(
         f"the part did not return within {LIMIT:g} s{where}: every rank calls it and waits for it; "
-        "read no input, wait for nobody, bound every loop"
+        "read no input, wait for no other process, bound every loop"
     )

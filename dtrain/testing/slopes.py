@@ -136,9 +136,8 @@ class _Slope:
         slope, claimed, size = self._by_complex(v), self._claimed(v), self._size(v)
         if abs(slope - claimed) <= EXACT * size:
             return True
-        faithful = (
-            abs(slope - claimed) <= 10 * TOLERANCE * size
-        )  # of `claimed`, differences have said so much
+        # As near to `claimed` as differences have shown that to be.
+        faithful = abs(slope - claimed) <= 10 * TOLERANCE * size
         if self.complex and not faithful:
             raise Failure(f"{self.name}: the example says complex=True, but the part loses imaginary parts")
         return not faithful

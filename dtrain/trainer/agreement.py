@@ -57,21 +57,22 @@ def agree_on(communicator: Communicator, facts: Mapping[str, Any], advice: str) 
     are compared entry by entry. advice: what to do about a difference. Ranks exchange a hash, and the facts themselves
     only where the hashes differ.
     """
+    if communicator.size == 1:
+        return
     flat = dict(_entries("", facts))
-    text = json.dumps(flat, default=str)
     digest = hashlib.sha256(json.dumps(flat, default=str, sort_keys=True).encode()).hexdigest()
     digests = communicator.share(digest)
     if all(digest == digests[0] for digest in digests):
         return
-    told = communicator.share([json.loads(text), platform.node()])
-    expected = told[0][0]
-    for rank, (got, host) in enumerate(told):
+    stated = communicator.share([json.loads(json.dumps(flat, default=str)), platform.node()])
+    expected = stated[0][0]
+    for rank, (got, host) in enumerate(stated):
         for key in (*expected, *got):
             if expected.get(key, ABSENT) != got.get(key, ABSENT):
                 raise on_all_ranks(
                     ConfigError(
                         f"{key}: expected the same on all ranks, {shown(expected.get(key))} as on rank 0, "
-                        f"got {shown(got.get(key))} on rank {rank} of {len(told)} on {host}; {advice}"
+                        f"got {shown(got.get(key))} on rank {rank} of {len(stated)} on {host}; {advice}"
                     )
                 )
 

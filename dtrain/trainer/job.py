@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dtrain.config import Config, Part, resolve, to_table
-from dtrain.contracts import Dataset, Schema
 from dtrain.data import DataRecord, hold_out, record_of
 from dtrain.engine import Network, resolve_shards
 from dtrain.errors import DataError
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from dtrain.communicator.protocol import Communicator
     from dtrain.contracts import (
         Callback,
+        Dataset,
         Exchange,
         Initializer,
         Layer,
@@ -114,9 +114,11 @@ def find_parts(
     registry = agree(communicator, lambda: Registry.load(plugins.prefer, plugins.block, recorded=recorded))
     if communicator.size == 1:
         return registry
-    told = communicator.share(registry.rows)
-    if any(table != told[0] for table in told):  # else there is nothing to find, on a thousand ranks as well
-        tables = [[PluginEntry.from_dict(row) for row in table] for table in told]
+    offered = communicator.share(registry.rows)
+    if any(
+        table != offered[0] for table in offered
+    ):  # else there is nothing to find, on a thousand ranks as well
+        tables = [[PluginEntry.from_dict(row) for row in table] for table in offered]
         agree(communicator, lambda: compare(tables))
     return registry
 

@@ -1,4 +1,4 @@
-"""What a user is told of a job before its first step: choices that train, but hardly as they were meant."""
+"""Warnings about a job before its first step: choices that train, but probably not as intended."""
 
 from __future__ import annotations
 
@@ -48,13 +48,16 @@ def _rare_meetings(job: Job) -> Iterator[str]:
 
 
 def _idle_schedules(job: Job) -> Iterator[str]:
+    driver = driver_of(job)
     for i, (schedule, part) in enumerate(zip(job.schedules, job.config.schedules, strict=True)):
         length = job.steps if part.unit == "step" else -(-job.steps // job.steps_per_epoch)
         remark = schedule.remark(length)
         observes = type(schedule).observe is not Schedule.observe
         if not remark and not observes and length > 1:
-            factors = {driver_of(job).factor(i, step) for step in asked_of(job)}
-            remark = f"the factor is {factors.pop():.6g} all along" if len(factors) == 1 else ""
+            with driver.trial():
+                first = driver.factor(i, 0)
+                idle = all(driver.factor(i, step) == first for step in asked_of(job))
+            remark = f"the factor is {first:.6g} all along" if idle else ""
         if remark:
             unit = "updates" if part.unit == "step" else "epochs"
             yield f"schedule {part.name!r} of {part.of}: {remark}, in this run of {length:,} {unit}"

@@ -65,11 +65,11 @@ def look_of(loss: Loss, output: Output, name: str) -> Look | None:
             return None
         low, high = float(y.min()), float(y.max())
         sums = y.sum(axis=-1) if wanted.distribution else np.ones(1)
-        odd = sums[np.abs(sums - 1) > _TOLERANCE]
+        others = sums[np.abs(sums - 1) > _TOLERANCE]
         if low < wanted.low - _TOLERANCE or high > wanted.high + _TOLERANCE:
             found = f"{low if low < wanted.low - _TOLERANCE else high:.6g}"
-        elif odd.size:
-            found = f"outputs that add up to {float(odd.flat[0]):.6g}"
+        elif others.size:
+            found = f"outputs that add up to {float(others.flat[0]):.6g}"
         else:
             return None
         return (

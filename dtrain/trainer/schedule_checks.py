@@ -31,15 +31,14 @@ def check_schedules(job: Job) -> None:
     for part in job.config.schedules:
         _check_option(part, job)
     driver, asked = driver_of(job), asked_of(job)
-    before = driver.state()
     try:
-        for of in driver.driven:
-            values = {step: driver.value(of, step) for step in asked}
-            for step in {min(asked, key=values.__getitem__), max(asked, key=values.__getitem__)}:
-                _check_built(job, driver, of, step, values[step])
+        with driver.trial():
+            for of in driver.driven:
+                values = {step: driver.value(of, step) for step in asked}
+                for step in {min(asked, key=values.__getitem__), max(asked, key=values.__getitem__)}:
+                    _check_built(job, driver, of, step, values[step])
     except OptionError as error:
         raise ConfigError(str(error)) from error
-    driver.load_state(before)  # of a schedule that counts how often it is asked
 
 
 def _check_option(part: SchedulePart, job: Job) -> None:

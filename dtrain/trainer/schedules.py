@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from math import prod
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -102,6 +103,15 @@ class Driver:
         error = OptionError(f"{part.where}: schedule {part.name!r}: {message}")
         on_all_ranks(error)
         return error
+
+    @contextmanager
+    def trial(self) -> Iterator[None]:
+        """Lets schedules be asked without effect: one that counts how often it is asked gets its state back."""
+        before = self.state()
+        try:
+            yield
+        finally:
+            self.load_state(before)
 
     def observe(self, watched: Callable[[str], float]) -> None:
         """Give every schedule its figure after an epoch; watched: from a name to the figure, less being better."""

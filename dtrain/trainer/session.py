@@ -31,6 +31,7 @@ from .watch import Watch
 if TYPE_CHECKING:
     from dtrain.communicator.protocol import Communicator
     from dtrain.config import Config
+    from dtrain.contracts import Schema
 
     from .result import Result
 
@@ -91,12 +92,17 @@ def _trainer(
         config = agree(communicator, lambda: _as_recorded(config, folder.path))
     if time_limit is not None:
         config = replace(config, train=replace(config.train, time_limit=time_limit))
-    recorded = agree(communicator, lambda: folder.recorded_data() if resume else None)
-    record = communicator.share(None if recorded is None else recorded.as_dict())[0]
-    schema = None if record is None else DataRecord.from_dict(record, folder.path).schema
+    schema = _recorded_schema(folder, communicator) if resume else None
     job = build_job(config, communicator, folder.recorded_plugins() if resume else (), schema)
     with blaming(job.registry):
         return Trainer(job, communicator, folder, Progress(communicator.rank == 0), resume)
+
+
+def _recorded_schema(folder: RunFolder, communicator: Communicator) -> Schema | None:
+    """Returns the schema of the data that the run was trained on, as rank 0 finds it; None where none was recorded."""
+    recorded = agree(communicator, folder.recorded_data)
+    record = communicator.share(None if recorded is None else recorded.as_dict())[0]
+    return None if record is None else DataRecord.from_dict(record, folder.path).schema
 
 
 def _asked(

@@ -82,7 +82,7 @@ def test_a_source_without_names_is_taken_as_it_is():
         (
             Schema(target_kind="number"),
             Schema(target_kind="class"),
-            "expected a target of kind 'number', as in training, got 'class'",
+            "expected a target of kind 'number', as in training, got 'class'; correct the target",
         ),
     ],
 )

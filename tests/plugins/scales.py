@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,21 @@ from dtrain.trainer.figures import Figures
 SCALES = [1e-12, 1e-6, 1.0, 1e6, 1e12]
 OFFSETS = [0.0, 1.0, 1e3, 1e6, 1e9]
 DTYPES = ["float32", "float64"]
+ALL_SCALES = [1e-30, 1e-22, *SCALES, 1e19, 1e30]
+"""Those whose squares float32 cannot hold, too."""
+RANKS = (1, 2, 3)
 ROWS, BATCH, SHARDS = 61, 23, 8
+EPS = float(np.finfo(np.float64).eps)
+
+
+def offsets_at(scale: float) -> list[float]:
+    """The offsets to try at a scale: those beyond SCALES are of interest without one."""
+    return OFFSETS if scale in SCALES else [0.0]
+
+
+def fractions(array: Any) -> list[Fraction]:
+    """The numbers of an array, exact."""
+    return [Fraction(value) for value in np.asarray(array, np.float64).reshape(-1).tolist()]
 
 
 def random_of(*key: Any) -> np.random.Generator:

@@ -54,7 +54,7 @@ def points(count: int = 80) -> tuple[np.ndarray, np.ndarray]:
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Every test works in a folder of its own, which is not the repository; the data lie there."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("dtrain.threads._ours", {})
+    monkeypatch.setattr("dtrain.threads._set_variables", {})
     for name in VARIABLES:
         monkeypatch.setenv(name, "1")
     monkeypatch.delenv("DTRAIN_PROGRESS", raising=False)

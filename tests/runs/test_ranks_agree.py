@@ -274,14 +274,18 @@ def test_versions_are_compared(config, elsewhere, monkeypatch):
 
 def test_ranks_that_agree_exchange_a_hash_and_no_more():
     class Counting(SerialCommunicator):
-        shared: list[object] = []
+        def __init__(self, size):
+            self.size, self.shared = size, []
 
         def share(self, value):
             self.shared.append(value)
-            return [value, value]
+            return [value] * self.size
 
-    agree_on(Counting(), {"a": {"b": [1, 2.5, "c", None]}}, "")
-    assert [len(value) for value in Counting.shared] == [64]
+    facts = {"a": {"b": [1, 2.5, "c", None]}}
+    for size, lengths in ((1, []), (2, [64])):
+        ranks = Counting(size)
+        agree_on(ranks, facts, "")
+        assert [len(value) for value in ranks.shared] == lengths
 
 
 SCRIPT = """

@@ -15,7 +15,7 @@ from dtrain.threads import VARIABLES, environment_of_user, set_threads, threads_
 
 @pytest.fixture(autouse=True)
 def unset(monkeypatch):
-    monkeypatch.setattr("dtrain.threads._ours", {})
+    monkeypatch.setattr("dtrain.threads._set_variables", {})
     for name in (*VARIABLES, "DTRAIN_THREADS"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)

@@ -48,6 +48,6 @@ def test_a_callback_that_blocks_is_cut_off_where_it_waits(monkeypatch):
     assert failure.what == (
         f"the part did not return within 0.2 s, in after_epoch ({__file__}, line "
         f"{Sleeps.after_epoch.__code__.co_firstlineno + 2}): every rank calls it and waits for it; read no input, wait "
-        "for nobody, bound every loop"
+        "for no other process, bound every loop"
     )
     assert (signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)) == (before, (0.0, 0.0))

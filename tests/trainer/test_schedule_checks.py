@@ -18,6 +18,7 @@ from dtrain.errors import ConfigError
 from dtrain.trainer import job as jobs
 from dtrain.trainer import train_session
 from dtrain.trainer.job import build_job
+from dtrain.trainer.job_advice import advice_on
 from dtrain.trainer.schedule_checks import MOST, check_schedules, steps_to_ask
 from dtrain.trainer.schedules import driver_of
 from dtrain_plugins.schedules.piecewise import Piecewise
@@ -245,10 +246,14 @@ class Given(Schedule):
         self.asked = state["asked"]
 
 
-def checked(schedule, of="lr", optimizer="sgd", **train):
+def job_with(schedule, of="lr", optimizer="sgd", **train):
     job = job_of({"name": optimizer}, **train)
     part = SchedulePart(name="given", of=of, where="[[schedule]] #1")
-    check_schedules(replace(job, schedules=[schedule], config=replace(job.config, schedules=(part,))))
+    return replace(job, schedules=[schedule], config=replace(job.config, schedules=(part,)))
+
+
+def checked(schedule, *options, **train):
+    check_schedules(job_with(schedule, *options, **train))
     return schedule
 
 
@@ -274,16 +279,19 @@ def test_a_factor_that_is_none_is_one_line(factor, message):
 
 @pytest.mark.parametrize("factor", [2, 0.5, np.float32(0.5), np.float64(3), np.int64(2)])
 def test_numbers_of_any_kind_are_factors(factor):
-    job = job_of({"name": "sgd"})
-    part = SchedulePart(name="given", where="")
-    job = replace(job, schedules=[Given(factor)], config=replace(job.config, schedules=(part,)))
+    job = job_with(Given(factor))
     driver_of(job).drive(4)
     assert type(job.optimizer.lr) is float
     assert job.optimizer.lr == pytest.approx(0.01 * float(factor))
 
 
 def test_asking_leaves_no_trace_in_a_schedule():
-    assert checked(Given(1.0)).asked == 0
+    schedule = Given(1.0)
+    job = job_with(schedule)
+    check_schedules(job)
+    assert schedule.asked == 0
+    assert advice_on(job) == ["schedule 'given' of lr: the factor is 1 all along, in this run of 8 updates"]
+    assert schedule.asked == 0
 
 
 def test_what_only_the_optimizers_init_refuses_is_one_line(monkeypatch):

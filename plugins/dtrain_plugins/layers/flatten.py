@@ -15,9 +15,7 @@ class Flatten(Layer):
         return (prod(shape),)
 
     def output_span(self, taken: Span | None) -> Span | None:
-        if taken is None or self.keeps_last:
-            return taken
-        return Span(taken.low, taken.high)
+        return taken if taken is None or self.keeps_last else taken.bounds
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         def backward(dy: Array) -> Array:

@@ -65,7 +65,7 @@ class MaxPool(Pool):
     """The greatest number of each window."""
 
     def output_span(self, taken: Span | None) -> Span | None:
-        return None if taken is None else Span(taken.low, taken.high)
+        return None if taken is None else taken.bounds
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         windows, rows, channels = self.windows, len(x), x.shape[-1]

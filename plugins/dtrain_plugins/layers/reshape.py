@@ -28,9 +28,7 @@ class Reshape(Layer):
         return self.out
 
     def output_span(self, taken: Span | None) -> Span | None:
-        if taken is None or self.keeps_last:
-            return taken
-        return Span(taken.low, taken.high)
+        return taken if taken is None or self.keeps_last else taken.bounds
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         return x.reshape(len(x), *self.out), lambda dy: dy.reshape(x.shape)

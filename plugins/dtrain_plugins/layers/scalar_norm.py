@@ -16,9 +16,9 @@ class ScalarNorm(Normalization):
 
     x: (rows, d) or channels-last (rows, …, d) → y: the same shape. In training μ and σ² (biased) are two numbers,
     over all rows of the global batch, on all ranks, and all numbers of each row: the features keep their sizes
-    relative to each other, which `batch_norm` takes away. In inference they are running statistics,
-    new = (1 − momentum)·old + momentum·batch, whose variance is unbiased (n − 1); a batch
-    of one number leaves them as they are.
+    relative to each other, which `batch_norm` takes away. In inference they are running statistics, new =
+    (1 − momentum)·old + momentum·batch, whose variance is unbiased (n − 1); a batch of one number leaves them as they
+    are.
 
     momentum: weight of the new batch, (0, 1]. epsilon: ε > 0. scale, offset: whether γ (d,) (1 at the start,
     role "scale") and β (d,) (0, role "bias") are learned, one a feature; without, they are 1 and 0. Raises

@@ -35,9 +35,8 @@ class Transpose(Layer):
         return tuple(shape[axis] for axis in self.axes)
 
     def output_span(self, taken: Span | None) -> Span | None:
-        if taken is None or self.axes[-1:] == (len(self.axes) - 1,):
-            return taken
-        return Span(taken.low, taken.high)
+        keeps_last = self.axes[-1:] == (len(self.axes) - 1,)
+        return taken if taken is None or keeps_last else taken.bounds
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         return _moved(x, self.forth, context), lambda dy: _moved(dy, self.back, context)

@@ -23,10 +23,6 @@ def sizes(value: int | Sequence[int], dimensions: int, name: str) -> Shape:
     return given
 
 
-FEW = (1, 3, 4)
-"""Numbers of channels that images come with."""
-
-
 def check_grid(layer: Layer, shape: Shape, dimensions: int, part: str) -> None:
     """Raises ValueError for samples that are not channels-last, of so many dimensions beside the channels."""
     layer.grid = shape
@@ -38,9 +34,9 @@ def check_grid(layer: Layer, shape: Shape, dimensions: int, part: str) -> None:
         )
 
 
-def _first(grid: Shape) -> str:
-    """Returns what to do where the axis in front of a grid may be that of the channels."""
-    if len(grid) != 2 or grid[0] not in FEW or grid[1] <= grid[0]:
+def _channels_first(grid: Shape) -> str:
+    """Return advice for images whose first axis may be that of the channels, which are fewer than the columns."""
+    if len(grid) != 2 or grid[1] <= grid[0]:
         return ""
     return f", or, if {grid[0]} is the number of channels, put a transpose before it: axes = [1, 2, 0]"
 
@@ -66,7 +62,7 @@ class Windows:
         elif any(n < r for n, r in zip(grid, reach, strict=True)):
             raise ValueError(
                 f'a window that reaches over {reach} does not fit in {grid}; take padding = "same" or smaller ones'
-                f"{_first(grid)}"
+                f"{_channels_first(grid)}"
             )
         else:
             self.count = tuple((n - r) // s + 1 for n, r, s in zip(grid, reach, stride, strict=True))

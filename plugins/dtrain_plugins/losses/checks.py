@@ -19,8 +19,8 @@ def check_range(target: Target, what: str, low: float, high: float = inf) -> Non
 def check_signs(target: Target) -> None:
     """Refuse labels that are neither of two values."""
     if target.values.dtype.kind == "f":
-        odd = target.values[~np.isin(target.values, (-1, 0, 1))]
-        if odd.size:
+        others = target.values[~np.isin(target.values, (-1, 0, 1))]
+        if others.size:
             raise ValueError(
-                f"expected labels of two values, -1 and 1 or 0 and 1, but a target is {odd[0]}; correct the data"
+                f"expected labels of two values, -1 and 1 or 0 and 1, but a target is {others[0]}; correct the data"
             )

@@ -29,9 +29,8 @@ class ClassLoss(Rowwise):
     answers = "class"
 
     def __init__(self, label_smoothing: BelowOne = 0.0, class_weights: list[float] | None = None) -> None:
-        if class_weights is not None and not (
-            all(0 <= weight < inf for weight in class_weights) and any(class_weights)
-        ):
+        weights = class_weights or []
+        if class_weights is not None and not (all(0 <= w < inf for w in weights) and any(weights)):
             raise ValueError(f"class_weights must be at least 0, not all of them 0, got {class_weights}")
         self.label_smoothing, self.class_weights = label_smoothing, class_weights
         self.plain = not label_smoothing and class_weights is None
@@ -61,9 +60,8 @@ class ClassLoss(Rowwise):
     def forward(
         self, y: Array, target: Array, context: Context
     ) -> tuple[Array | tuple[Array, Array], Callable[[], Array]]:
-        if (
-            target.ndim == y.ndim and target.shape != y.shape
-        ):  # a transform made it: `check` saw the data's own
+        # `check` saw the targets of the data; these may be a transform's.
+        if target.ndim == y.ndim and target.shape != y.shape:
             raise ConfigError(
                 f"[loss]: expected distributions of the network's shape {y.shape[1:]}, got {target.shape[1:]}; "
                 "give the transform that makes them as many classes as the network has outputs"

@@ -23,7 +23,7 @@ class Accuracy(Metric):
     losses of numbers, 0 of `binary_cross_entropy` on logits, `perceptron` and `hinge`. A `tanh` head with
     another loss and targets −1 and 1 needs 0.
 
-    Raises ValueError for other targets, and for targets −1 and 1 with a threshold of ½ that nobody has asked for.
+    Raises ValueError for other targets, and for targets −1 and 1 with a threshold of ½ by default.
     """
 
     takes = ("class", "distribution", "labels")

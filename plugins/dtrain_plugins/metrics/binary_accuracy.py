@@ -17,7 +17,7 @@ class BinaryAccuracy(Metric):
     probabilities and of losses of numbers, 0 of `binary_cross_entropy` on logits, `perceptron` and `hinge`.
 
     Raises ValueError for other targets, for a loss whose outputs are one a class, such as `softmax_cross_entropy`,
-    and for targets −1 and 1 with a threshold of ½ that nobody has asked for.
+    and for targets −1 and 1 with a threshold of ½ by default.
     """
 
     takes = ("labels",)

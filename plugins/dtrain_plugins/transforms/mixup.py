@@ -53,7 +53,8 @@ class Mixup(Transform):
             )
         elif takes and "number" not in takes:
             raise ValueError(
-                "expected a loss of numbers or of distributions, which can be mixed, got another"
+                "expected a loss of numbers or of distributions, which can be mixed, got another; "
+                "take another loss, or leave mixup out"
             )
 
     def _check_classes(self, target: Target, output: Output) -> None:

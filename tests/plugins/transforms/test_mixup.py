@@ -110,7 +110,8 @@ def test_refuses_classes_whose_number_it_does_not_know():
 
 def test_refuses_a_loss_that_takes_nothing_mixed():
     assert refusal(Hinge(), Mixup(), [[0, 1, 1]]) == (
-        "expected a loss of numbers or of distributions, which can be mixed, got another"
+        "expected a loss of numbers or of distributions, which can be mixed, got another; "
+        "take another loss, or leave mixup out"
     )
     assert refusal(Mse(), Mixup(classes=3), [0, 1]) == (
         "expected a loss that takes distributions with classes = 3, got another; "

@@ -13,7 +13,7 @@ from .choice import Choice, Key, toml
 from .columns import Column, Columns, marks_in
 from .numbers import options_for
 
-_LOOKED_AT = 5000  # rows
+LOOKED_AT = 5000  # rows, evenly over a file, that advice and warnings are based on
 
 _FEW = 3  # different texts that may be marks for a missing value
 
@@ -39,15 +39,15 @@ def settings_for(
     settings: dict[str, None] = {}
     out, sparse, notations, marks = [], [], [], set[str]()
     for column in bad:
-        texts, odd = column.counts["text"], sum(column.counts.values())
+        texts, unusable = column.counts["text"], sum(column.counts.values())
         if texts and (options := options_for(column.texts)):
             settings |= dict.fromkeys(options)
             notations.append(column.place)
         elif not all(text.isprintable() for text in column.texts):
             return []
-        elif len(column.texts) > _FEW or 2 * (odd - column.counts["missing"]) > rows:
+        elif len(column.texts) > _FEW or 2 * (unusable - column.counts["missing"]) > rows:
             out.append(column.place)
-        elif 2 * odd > rows:
+        elif 2 * unusable > rows:
             sparse.append(column)
         else:
             marks |= column.texts
@@ -74,7 +74,7 @@ def _emptiest(features: Columns, targets: Columns, settled: Sequence[int], heade
 
     settled: columns that are left out already, or read by other options.
     """
-    step = 1 + len(features.values) // _LOOKED_AT
+    step = 1 + len(features.values) // LOOKED_AT
     empty = np.isnan(features.values[header::step])
     empty[:, np.isin(features.places, settled)] = False
     held = np.array([header + row * step in targets.missing for row in range(len(empty))])

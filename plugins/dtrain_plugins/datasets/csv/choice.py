@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from dtrain import DataError, Schema
+from dtrain import DataError, Schema, shortlist
 
 Key: TypeAlias = str | int
 """A column: its name in the header, or its number from 0 on (−1: the last)."""
@@ -61,7 +61,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Places:
-    """The numbers of the columns that are read. automatic: features that nobody named."""
+    """The numbers of the columns that are read. automatic: no option names the features."""
 
     features: list[int]
     targets: list[int]
@@ -113,7 +113,7 @@ def places_by(recorded: Schema, names: Sequence[str]) -> Places:
     for name in recorded.features:
         if name not in place:
             raise DataError(
-                f"expected the columns of training, got {_some(names)} without {name!r}; "
+                f"expected the columns of training, got {shortlist(names)} without {name!r}; "
                 "rename or add the column"
             )
     there = all(name in place for name in recorded.targets)
@@ -152,12 +152,8 @@ def _place(option: str, key: Key, first: Sequence[str]) -> int:
         hint = f"did you mean {near!r}?" if near is not None else (
             f"without a header, give the column's number as {option}"
         )  # fmt: skip
-        raise DataError(f"expected one column named {key!r} in the first row, got {_some(first)}; {hint}")
+        raise DataError(f"expected one column named {key!r} in the first row, got {shortlist(first)}; {hint}")
     return first.index(key)
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(repr(name) for name in names[:8]) + (", …" if len(names) > 8 else "")
 
 
 def toml(keys: Sequence[Key]) -> str:

@@ -43,7 +43,7 @@ class Column:
             self.texts.add(cell.strip())
 
     def is_text(self, rows: int) -> bool:
-        """Tells whether most of these rows hold text."""
+        """Return whether most of these rows hold text."""
         return self.counts["text"] > self.numbers(rows)
 
     def numbers(self, rows: int) -> int:
@@ -61,18 +61,14 @@ class Columns:
         self.places, self.each, self._numbers = list(places), [Column(place) for place in places], numbers
         self._values = array("d", [0.0] * len(places))
         self.texts: list[list[str]] = [[""] for _ in places] if keep else []
-        self._missing: set[int] = set()
+        self.missing: set[int] = set()
+        """The rows with a missing cell."""
         self._rows = 1
 
     @property
     def values(self) -> Array:
         """All numbers, (rows, columns); NaN for what is none."""
         return np.frombuffer(self._values).reshape(self._rows, len(self.places))
-
-    @property
-    def missing(self) -> set[int]:
-        """The rows with a missing cell."""
-        return self._missing
 
     def set_first(self, cells: Sequence[str]) -> None:
         """Takes the first row for one of numbers."""
@@ -110,7 +106,7 @@ class Columns:
         if kind != "number":
             column.note(row, kind, cell)
             if kind == "missing":
-                self._missing.add(row)
+                self.missing.add(row)
         return value
 
     def _note_rounded(self, cells: Sequence[str]) -> None:

@@ -15,8 +15,8 @@ from .numbers import Numbers
 def is_header(first: Sequence[str], features: Columns, targets: Columns, numbers: Numbers) -> bool:
     """Returns whether the first row is a header. Raises DataError, without the path, where it may be one or not.
 
-    Below a column of numbers a text speaks for a header, and a number against it; a mark for a missing one says
-    nothing.
+    In the first row of a column of numbers, text is evidence of a header and a number is evidence of none; a mark for
+    a missing value is evidence of neither.
     """
     rows = len(features.values) - 1
     columns = [*features.each, *targets.each]
@@ -40,12 +40,12 @@ def is_header(first: Sequence[str], features: Columns, targets: Columns, numbers
 
 
 def _names_by_number(cells: Sequence[str]) -> bool:
-    """Tells whether cells could be names such as 0, 1, 2 or years: whole numbers, each once."""
+    """Return whether cells could be names such as 0, 1, 2 or years: whole numbers, each once."""
     return bool(cells) and all(cell.strip().isdecimal() for cell in cells) and len(set(cells)) == len(cells)
 
 
 def looks_like_names(values: Array) -> bool:
-    """Tells whether row 0 of a table of numbers is of another kind than the rows below it.
+    """Return whether row 0 of a table of numbers is of another kind than the rows below it.
 
     values: (rows, columns). Whole numbers above columns of others; or numbers that count on by one, above rows of
     which none does.

@@ -48,7 +48,7 @@ def layout_of(path: Path, sample: Sequence[Row], seen: Sequence[str], format: Fo
 
 
 def _names_all_but_rows(sample: Sequence[Row]) -> bool:
-    """Tells whether the first row names all columns but the first, and is no title above a header."""
+    """Return whether the first row names all columns but the first, and is no title above a header."""
     titled = len(sample) > 2 and _is_text(sample[1][1]) and not _is_text(sample[2][1])
     return _is_text(sample[0][1]) and not titled and not _comment_of(sample[:1])
 
@@ -82,10 +82,10 @@ def ragged_error(
         if comment and not format.comment:
             return DataError(f'{where}{expected}; set comment = "{comment}"')
         line, count = sample[lead - 1][0], len(sample[lead][1])
-        odd = "the line" if lead == 1 else f"the {lead} rows"
+        rows = "the line" if lead == 1 else f"the {lead} rows"
         return DataError(
             f"{path}: line {line}: expected {count} {_columns(count)}, as in the rows below, "
-            f"got {len(sample[lead - 1][1])}; leave out {odd} above the table: set skip = {line}"
+            f"got {len(sample[lead - 1][1])}; leave out {rows} above the table: set skip = {line}"
         )
     if format.delimiter == " ":
         return DataError(f'{where}{expected}; correct the line, or set delimiter = "{WHITESPACE}"')

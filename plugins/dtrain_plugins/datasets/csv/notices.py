@@ -1,4 +1,4 @@
-"""What is said of a file that was read: rows left out, columns that count, numbers that are rounded."""
+"""Warnings about a file that was read: rows left out, columns of row numbers, numbers that are rounded."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 
 from dtrain import Array
 
-from .advice import counters
+from .advice import LOOKED_AT, counters
 from .choice import toml
 from .header import looks_like_names
 from .reading import Reading
 
 
 def notices(read: Reading, x: Array, skipped: set[int]) -> Iterator[str]:
-    """Yields what the user should know, a line each. x: the features that are left. skipped: the rows that are not."""
+    """Yield warnings, one line each. x: the features of the rows that are kept. skipped: the other rows."""
     if skipped:
         first = read.lines[min(skipped)]
         yield (
@@ -42,10 +42,12 @@ def notices(read: Reading, x: Array, skipped: set[int]) -> Iterator[str]:
 
 
 def _numbers_in_order(read: Reading) -> Array:
-    """Returns the features and the targets that are numbers, (rows, columns), as they stand in the file."""
+    """Return features and numeric targets in the file's order, (rows, columns): row 0 and rows evenly below it."""
+    step = 1 + len(read.lines) // LOOKED_AT
     numbers = [index for index, column in enumerate(read.targets.each) if not column.counts["text"]]
     places = [*read.features.places, *(read.targets.places[index] for index in numbers)]
-    return np.hstack([read.features.values, read.targets.values[:, numbers]])[:, np.argsort(places)]
+    values = np.hstack([read.features.values[::step], read.targets.values[::step, numbers]])
+    return values[:, np.argsort(places)]
 
 
 def _row_numbers(read: Reading, x: Array) -> Iterator[str]:

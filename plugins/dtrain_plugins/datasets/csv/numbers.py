@@ -71,7 +71,7 @@ class Numbers:
         return self.read(cell)[0]
 
     def is_integer(self, cell: str) -> bool:
-        """Tells whether a number is written as a whole one: 12, not 12.0."""
+        """Return whether a number is written as an integer: 12, not 12.0."""
         return _INTEGER.fullmatch(self.plain(cell)) is not None
 
     def plain(self, cell: str) -> str:
@@ -120,7 +120,7 @@ ENCODING = 'set encoding to that of the file, such as encoding = "latin-1"'
 
 
 def is_broken(text: str) -> bool:
-    """Tells whether a text holds bytes that are none in the file's encoding, as `surrogateescape` leaves them."""
+    """Return whether a text holds bytes that are not valid in the file's encoding, as `surrogateescape` keeps them."""
     return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
 
 

@@ -57,7 +57,7 @@ class Reading:
             raise DataError(f"{path}: expected at least one row below the header, got none")
 
     def _recorded_names_are_there(self) -> bool:
-        """Tells whether the columns are found by the names of the training data."""
+        """Return whether the columns are found by the names of the training data."""
         if self.recorded is None or not self.recorded.features or self.choice.header is False:
             return False
         names = set(unique(self.cells))

@@ -1,4 +1,4 @@
-"""From columns to arrays: what is wrong with their cells, what is left, and what is said of it."""
+"""From columns to arrays: errors for their cells, the rows that are kept, and the schema."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def read_table(
     path: Path, rows: Rows, format: Format, numbers: Numbers, choice: Choice, recorded: Schema | None = None
 ) -> Table:
     """Returns the table in these rows. Raises DataError. recorded: of training, whose columns are read by name."""
-    return _Making(Reading(path, rows, format, numbers, choice, recorded)).table()
+    return _TableBuilder(Reading(path, rows, format, numbers, choice, recorded)).table()
 
 
-class _Making:
-    """Makes a table of what was read."""
+class _TableBuilder:
+    """Builds a table from the columns of a file."""
 
     def __init__(self, read: Reading) -> None:
         self._read = read

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from dtrain import Array, DataError
+from dtrain import Array, DataError, shortlist
 
 from .choice import toml
 from .numbers import ENCODING, Numbers, dressed, is_broken, options_for
@@ -75,7 +75,7 @@ def _several(columns: Sequence[Cells], kind: Literal["class", "number"] | None) 
 
 
 def _holds_numbers(column: Cells) -> bool:
-    """Tells whether the column is one of numbers: at least half of its cells are."""
+    """Return whether the column is one of numbers: at least half of its cells are."""
     texts = column.texts
     if column.values is not None:
         return True
@@ -121,11 +121,10 @@ def _named(column: Cells) -> Target:
                 row, "text, as in most rows", repr(text),
                 'correct the cell, or set target_kind = "class" if it names a class',
             )  # fmt: skip
-    odd = [row for row, text in enumerate(texts) if dressed(text)]
-    if 2 * len(odd) > len(texts):
-        raise column.error(
-            odd[0], "a number or a class", repr(texts[odd[0]]), _way_out(column, texts[odd[0]])
-        )
+    numeric = [row for row, text in enumerate(texts) if dressed(text)]
+    if 2 * len(numeric) > len(texts):
+        text = texts[numeric[0]]
+        raise column.error(numeric[0], "a number or a class", repr(text), _way_out(column, text))
     return _classes(column)
 
 
@@ -147,9 +146,8 @@ def _classes(column: Cells, recorded: tuple[str, ...] | None = None) -> Target:
     keys = list(map(key, column.texts)) if by_value else column.texts
     unknown = next((row for row, each in enumerate(keys) if each not in place), None)
     if unknown is not None:
-        shown = ", ".join(map(repr, classes[:8])) + (", …" if len(classes) > 8 else "")
         raise column.error(
-            unknown, f"a class of training, {shown}", repr(column.texts[unknown]),
+            unknown, f"a class of training, {shortlist(classes)}", repr(column.texts[unknown]),
             "correct the cell, or train a new run",
         )  # fmt: skip
     return Target(np.array([place[each] for each in keys], np.int64), "class", classes)
